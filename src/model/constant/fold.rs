@@ -1,0 +1,168 @@
+//! The operators that exporters build constants and shapes with, computed on small tensors.
+
+use super::movement;
+use crate::error::Result;
+use crate::model::proto::{DataType, NodeProto};
+use crate::model::tensor::Tensor;
+
+/// The tensor of a Constant node, in whichever attribute it stands; `None` for strings and sparse ones.
+pub(super) fn constant_node(node: &NodeProto) -> Result<Option<Tensor>> {
+    if let Some(t) = node.attr_tensor("value") {
+        let text = t.data_type() == i32::from(DataType::String);
+        return if text { Ok(None) } else { Tensor::from_proto(t).map(Some) };
+    }
+    let ints = |name: &str| node.attr(name).map(|a| a.ints.clone());
+    let floats = |name: &str| node.attr(name).map(|a| a.floats.clone());
+    Ok(if let Some(i) = node.attr_int("value_int") {
+        Some(Tensor::from_ints(vec![], &[i]))
+    } else if let Some(f) = node.attr("value_float").and_then(|a| a.f) {
+        Some(Tensor::from_floats(vec![], &[f]))
+    } else if let Some(i) = ints("value_ints") {
+        Some(Tensor::from_ints(vec![i.len()], &i))
+    } else {
+        floats("value_floats").map(|f| Tensor::from_floats(vec![f.len()], &f))
+    })
+}
+
+/// The first output of `node` on the given inputs; `None` where the operator or a type is not one that shapes are made with.
+pub(super) fn compute(node: &NodeProto, inputs: &[Option<Tensor>], opset: i64) -> Option<Tensor> {
+    let x = inputs.first()?.as_ref()?;
+    let second = || inputs.get(1)?.as_ref();
+    let ints = |slot: usize| inputs.get(slot)?.as_ref()?.ints();
+    let axes = |name: &str| node.attr_ints(name).map(<[i64]>::to_vec).or_else(|| ints(1));
+    match node.op_type() {
+        "Identity" => Some(x.clone()),
+        "Cast" => cast(x, DataType::try_from(node.attr_int("to")? as i32).ok()?),
+        "CastLike" => cast(x, second()?.dtype),
+        "Reshape" => movement::reshape(x, &ints(1)?, node.attr_int("allowzero") == Some(1)),
+        "Unsqueeze" => movement::unsqueeze(x, &axes("axes")?),
+        "Squeeze" => movement::squeeze(x, axes("axes").as_deref()),
+        "Flatten" => movement::flatten(x, node.attr_int("axis").unwrap_or(1)),
+        "Transpose" => movement::transpose(x, node.attr_ints("perm")),
+        "Concat" => movement::concat(&inputs.iter().flatten().collect::<Vec<_>>(), node.attr_int("axis").unwrap_or(1)),
+        "Slice" if opset < 10 => movement::slice(
+            x,
+            &movement::Bounds {
+                starts: node.attr_ints("starts")?.to_vec(),
+                ends: node.attr_ints("ends")?.to_vec(),
+                axes: node.attr_ints("axes").map(<[i64]>::to_vec),
+                steps: None,
+            },
+        ),
+        "Slice" => movement::slice(x, &movement::Bounds { starts: ints(1)?, ends: ints(2)?, axes: ints(3), steps: ints(4) }),
+        "Gather" => movement::gather(x, second()?, node.attr_int("axis").unwrap_or(0)),
+        "Expand" => movement::expand(x, &ints(1)?),
+        "Range" => range(x, second()?, inputs.get(2)?.as_ref()?),
+        "Where" => select(x, second()?, inputs.get(2)?.as_ref()?),
+        "Add" => zip(x, second()?, |a, b| a.checked_add(b), |a, b| a + b),
+        "Sub" => zip(x, second()?, |a, b| a.checked_sub(b), |a, b| a - b),
+        "Mul" => zip(x, second()?, |a, b| a.checked_mul(b), |a, b| a * b),
+        "Div" => zip(x, second()?, |a, b| a.checked_div(b), |a, b| a / b),
+        "Mod" if node.attr_int("fmod") != Some(1) => zip(x, second()?, |a, b| (b != 0).then(|| a.rem_euclid(b)), |_, _| f32::NAN)
+            .filter(|t| t.dtype != DataType::Float),
+        "Max" if inputs.len() == 2 => zip(x, second()?, |a, b| Some(a.max(b)), f32::max),
+        "Min" if inputs.len() == 2 => zip(x, second()?, |a, b| Some(a.min(b)), f32::min),
+        "Equal" => compare(x, second()?, |a, b| a == b),
+        "Less" => compare(x, second()?, |a, b| a < b),
+        "Greater" => compare(x, second()?, |a, b| a > b),
+        "Neg" => map(x, i64::checked_neg, |a| -a),
+        "Sqrt" => map(x, |_| None, f32::sqrt),
+        "Floor" => map(x, |_| None, f32::floor),
+        "Ceil" => map(x, |_| None, f32::ceil),
+        "ReduceProd" => reduce_prod(node, x, axes("axes")),
+        _ => None,
+    }
+}
+
+fn cast(x: &Tensor, to: DataType) -> Option<Tensor> {
+    if x.dtype == to {
+        return Some(x.clone());
+    }
+    let ints = x.ints().or_else(|| x.floats().map(|f| f.iter().map(|v| *v as i64).collect()));
+    match to {
+        DataType::Int64 => Some(Tensor::from_ints(x.dims.clone(), &ints?)),
+        DataType::Int32 => {
+            let data: Vec<u8> = ints?.iter().flat_map(|v| (*v as i32).to_le_bytes()).collect();
+            Some(Tensor { dtype: to, dims: x.dims.clone(), data: data.into() })
+        }
+        DataType::Float => {
+            let floats = x.floats().or_else(|| x.ints().map(|i| i.iter().map(|v| *v as f32).collect()))?;
+            Some(Tensor::from_floats(x.dims.clone(), &floats))
+        }
+        DataType::Bool => {
+            let truth = x.floats().map_or_else(|| x.ints().map(|i| i.iter().map(|v| *v != 0).collect()), |f| Some(f.iter().map(|v| *v != 0.0).collect()));
+            Some(boolean(x.dims.clone(), truth?))
+        }
+        _ => None,
+    }
+}
+
+fn boolean(dims: Vec<usize>, values: Vec<bool>) -> Tensor {
+    Tensor { dtype: DataType::Bool, dims, data: values.into_iter().map(u8::from).collect::<Vec<_>>().into() }
+}
+
+fn typed(dtype: DataType, dims: Vec<usize>, values: &[i64]) -> Option<Tensor> {
+    cast(&Tensor::from_ints(dims, values), dtype)
+}
+
+fn map(x: &Tensor, int: impl Fn(i64) -> Option<i64>, float: impl Fn(f32) -> f32) -> Option<Tensor> {
+    if x.dtype == DataType::Float {
+        return Some(Tensor::from_floats(x.dims.clone(), &x.floats()?.iter().map(|v| float(*v)).collect::<Vec<_>>()));
+    }
+    let values = x.ints()?.into_iter().map(int).collect::<Option<Vec<_>>>()?;
+    typed(x.dtype, x.dims.clone(), &values)
+}
+
+fn zip(a: &Tensor, b: &Tensor, int: impl Fn(i64, i64) -> Option<i64>, float: impl Fn(f32, f32) -> f32) -> Option<Tensor> {
+    if a.dtype != b.dtype {
+        return None;
+    }
+    let (a, b) = movement::broadcast(a, b)?;
+    if a.dtype == DataType::Float {
+        let values: Vec<f32> = a.floats()?.into_iter().zip(b.floats()?).map(|(x, y)| float(x, y)).collect();
+        return Some(Tensor::from_floats(a.dims.clone(), &values));
+    }
+    let values = a.ints()?.into_iter().zip(b.ints()?).map(|(x, y)| int(x, y)).collect::<Option<Vec<_>>>()?;
+    typed(a.dtype, a.dims.clone(), &values)
+}
+
+fn compare(a: &Tensor, b: &Tensor, holds: impl Fn(i64, i64) -> bool) -> Option<Tensor> {
+    let (a, b) = movement::broadcast(a, b)?;
+    let values = a.ints()?.into_iter().zip(b.ints()?).map(|(x, y)| holds(x, y)).collect();
+    Some(boolean(a.dims.clone(), values))
+}
+
+fn select(condition: &Tensor, a: &Tensor, b: &Tensor) -> Option<Tensor> {
+    if a.dtype != b.dtype {
+        return None;
+    }
+    let (a, b) = movement::broadcast(a, b)?;
+    let (c, a) = movement::broadcast(condition, &a)?;
+    let (_, b) = movement::broadcast(condition, &b)?;
+    let values: Vec<i64> = c.ints()?.iter().zip(a.ints()?.into_iter().zip(b.ints()?)).map(|(c, (x, y))| if *c != 0 { x } else { y }).collect();
+    typed(a.dtype, a.dims.clone(), &values)
+}
+
+fn range(start: &Tensor, limit: &Tensor, delta: &Tensor) -> Option<Tensor> {
+    let (s, l, d) = (*start.ints()?.first()?, *limit.ints()?.first()?, *delta.ints()?.first()?);
+    if d == 0 || (l.checked_sub(s)?.checked_div(d)?) > 1 << 20 {
+        return None;
+    }
+    let mut values = Vec::new();
+    let mut v = s;
+    while (d > 0 && v < l) || (d < 0 && v > l) {
+        values.push(v);
+        v = v.checked_add(d)?;
+    }
+    typed(start.dtype, vec![values.len()], &values)
+}
+
+/// ReduceProd over everything or over all axes, as shape arithmetic uses it.
+fn reduce_prod(node: &NodeProto, x: &Tensor, axes: Option<Vec<i64>>) -> Option<Tensor> {
+    if axes.is_some_and(|a| a.len() != x.dims.len()) {
+        return None;
+    }
+    let product = x.ints()?.into_iter().try_fold(1i64, i64::checked_mul)?;
+    let dims = if node.attr_int("keepdims") == Some(0) { vec![] } else { vec![1; x.dims.len()] };
+    typed(x.dtype, dims, &[product])
+}
