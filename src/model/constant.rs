@@ -89,14 +89,29 @@ pub struct Constants {
 }
 
 impl Constants {
-    /// What follows from the file alone. Errors where an initializer is malformed.
+    /// What follows from the file alone. Errors where a constant is malformed.
     pub fn new(graph: &Graph<'_>) -> Result<Self> {
-        Self::evaluate(graph, None)
+        let mut known = Self { values: vec![None; graph.values().len()], from_dims: vec![false; graph.values().len()] };
+        for id in graph.value_ids() {
+            if let Some(t) = graph.initializer(id)
+                && t.data_type() != i32::from(DataType::String)
+            {
+                known.values[id.index()] = Some(Known::Dense(Tensor::from_proto(t)?));
+            }
+        }
+        for node in graph.nodes() {
+            known.visit(graph, node, None)?;
+        }
+        Ok(known)
     }
 
-    /// What follows from the file and the given dims: also the integers of Shape chains. Errors where an initializer is malformed.
-    pub fn with_dims(graph: &Graph<'_>, dims: &Dims) -> Result<Self> {
-        Self::evaluate(graph, Some(dims))
+    /// What follows from these constants and the given dims: also the integers of Shape chains.
+    pub fn at(&self, graph: &Graph<'_>, dims: &Dims) -> Result<Self> {
+        let mut known = self.clone();
+        for node in graph.nodes().iter().filter(|n| !self.covers(n)) {
+            known.visit(graph, node, Some(dims))?;
+        }
+        Ok(known)
     }
 
     /// What is known of a value.
@@ -119,21 +134,6 @@ impl Constants {
         node.outputs.iter().flatten().all(|&o| self.get(o).is_some())
     }
 
-    fn evaluate(graph: &Graph<'_>, dims: Option<&Dims>) -> Result<Self> {
-        let mut known = Self { values: vec![None; graph.values().len()], from_dims: vec![false; graph.values().len()] };
-        for id in graph.value_ids() {
-            if let Some(t) = graph.initializer(id)
-                && t.data_type() != i32::from(DataType::String)
-            {
-                known.values[id.index()] = Some(Known::Dense(Tensor::from_proto(t)?));
-            }
-        }
-        for node in graph.nodes() {
-            known.visit(graph, node, dims)?;
-        }
-        Ok(known)
-    }
-
     fn visit(&mut self, graph: &Graph<'_>, node: &Node<'_>, dims: Option<&Dims>) -> Result<()> {
         let (Some(out), true) = (node.output(0), node.proto.in_default_domain()) else { return Ok(()) };
         if node.outputs.len() > 1 {
@@ -144,7 +144,8 @@ impl Constants {
         } else {
             (self.compute(graph, node)?, node.inputs.iter().flatten().any(|&i| self.is_from_dims(i)))
         };
-        let too_large = from_dims && value.as_ref().is_some_and(|v| v.dims().iter().product::<usize>() > LARGEST_FROM_DIMS);
+        let too_large =
+            from_dims && value.as_ref().is_some_and(|v| v.dims().iter().product::<usize>() > LARGEST_FROM_DIMS);
         if !too_large {
             self.from_dims[out.index()] = from_dims && value.is_some();
             self.values[out.index()] = value;
@@ -183,7 +184,8 @@ impl Constants {
         if node.inputs.is_empty() || node.inputs.iter().flatten().any(|&i| self.get(i).is_none()) {
             return Ok(None);
         }
-        let inputs: Vec<Option<Tensor>> = node.inputs.iter().map(|i| i.and_then(|i| self.get(i)).map(Known::tensor)).collect();
+        let inputs: Vec<Option<Tensor>> =
+            node.inputs.iter().map(|i| i.and_then(|i| self.get(i)).map(Known::tensor)).collect();
         Ok(fold::compute(node.proto, &inputs, graph.model().opset()).map(Known::Dense))
     }
 
@@ -192,8 +194,11 @@ impl Constants {
         let dims = dims.iter().map(|&d| usize::try_from(d).ok()).collect::<Option<Vec<_>>>()?;
         let zero = Tensor::from_floats(vec![1], &[0.0]);
         let value = node.proto.attr_tensor("value").map_or(Some(zero), |t| Tensor::from_proto(t).ok())?;
-        (element_bits(value.dtype)? >= 8 && value.len() == 1)
-            .then_some(Known::Fill { dtype: value.dtype, dims, element: value.data })
+        (element_bits(value.dtype)? >= 8 && value.len() == 1).then_some(Known::Fill {
+            dtype: value.dtype,
+            dims,
+            element: value.data,
+        })
     }
 }
 

@@ -123,9 +123,9 @@ impl<'m> Graph<'m> {
             g.add_node(NodeId(i as u32), node)?;
         }
         for output in &proto.output {
-            let id = g.find(output.name()).ok_or_else(|| {
-                Error::bad_model(format!("no node makes the graph output '{}'", output.name()))
-            })?;
+            let id = g
+                .find(output.name())
+                .ok_or_else(|| Error::bad_model(format!("no node makes the graph output '{}'", output.name())))?;
             g.values[id.index()].is_output = true;
         }
         Ok(g)

@@ -40,7 +40,8 @@ impl Model {
         }
         let sha256 = hex(&Sha256::digest(&bytes));
         let mut file_bytes = bytes.len() as u64;
-        let mut proto = ModelProto::decode(bytes).map_err(|e| not_onnx(format!("truncated or of another kind: {e}")))?;
+        let mut proto =
+            ModelProto::decode(bytes).map_err(|e| not_onnx(format!("truncated or of another kind: {e}")))?;
         let Some(graph) = proto.graph.as_mut() else {
             return Err(not_onnx("it holds no graph".into()));
         };
@@ -63,7 +64,10 @@ fn map(path: &Path) -> Result<Bytes> {
     let file = File::open(path).map_err(|e| Error::io(path, &e))?;
     let meta = file.metadata().map_err(|e| Error::io(path, &e))?;
     if meta.is_dir() {
-        return Err(Error::new(ErrorKind::Io { path: path.to_owned(), reason: "is a directory, expected an .onnx file".into() }));
+        return Err(Error::new(ErrorKind::Io {
+            path: path.to_owned(),
+            reason: "is a directory, expected an .onnx file".into(),
+        }));
     }
     if meta.len() == 0 {
         return Ok(Bytes::new());
@@ -97,7 +101,9 @@ impl External<'_> {
         let get = |key: &str| t.external_data.iter().find(|e| e.key() == key).map(|e| e.value().to_owned());
         let fail = |reason: String| Error::bad_model(format!("external data of tensor '{}': {reason}", t.name()));
         let location = get("location").ok_or_else(|| fail("no location given".into()))?;
-        let number = |key: &str| get(key).map(|v| v.parse::<usize>().map_err(|_| fail(format!("{key} '{v}' is no number")))).transpose();
+        let number = |key: &str| {
+            get(key).map(|v| v.parse::<usize>().map_err(|_| fail(format!("{key} '{v}' is no number")))).transpose()
+        };
         let (offset, length) = (number("offset")?.unwrap_or(0), number("length")?);
         let relative = Path::new(&location);
         if !relative.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir)) {

@@ -44,24 +44,38 @@ impl Tensor {
             .ok_or_else(|| fail(format!("unknown element type {}", t.data_type())))?;
         let dims = t.dims.iter().map(|&d| usize::try_from(d)).collect::<std::result::Result<Vec<_>, _>>();
         let dims = dims.map_err(|_| fail(format!("negative dims {:?}", t.dims)))?;
-        let bits = element_bits(dtype).ok_or_else(|| fail(format!("element type {} has no fixed width", dtype.as_str_name())))?;
+        let bits = element_bits(dtype)
+            .ok_or_else(|| fail(format!("element type {} has no fixed width", dtype.as_str_name())))?;
         let data = elements(t, dtype);
-        let count = dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).ok_or_else(|| fail("too many elements".into()))?;
+        let count =
+            dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).ok_or_else(|| fail("too many elements".into()))?;
         let need = count.checked_mul(bits).ok_or_else(|| fail("too many elements".into()))?.div_ceil(8);
         if data.len() != need {
-            return Err(fail(format!("{need} bytes expected for {dims:?} {}, {} found", dtype.as_str_name(), data.len())));
+            return Err(fail(format!(
+                "{need} bytes expected for {dims:?} {}, {} found",
+                dtype.as_str_name(),
+                data.len()
+            )));
         }
         Ok(Self { dtype, dims, data })
     }
 
     /// Integers as an int64 tensor.
     pub fn from_ints(dims: Vec<usize>, values: &[i64]) -> Self {
-        Self { dtype: DataType::Int64, dims, data: values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>().into() }
+        Self {
+            dtype: DataType::Int64,
+            dims,
+            data: values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>().into(),
+        }
     }
 
     /// Floats as a float32 tensor.
     pub fn from_floats(dims: Vec<usize>, values: &[f32]) -> Self {
-        Self { dtype: DataType::Float, dims, data: values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>().into() }
+        Self {
+            dtype: DataType::Float,
+            dims,
+            data: values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>().into(),
+        }
     }
 
     /// As a message of that name.
@@ -125,7 +139,8 @@ impl Tensor {
 
     /// The slices `index` along `axis`, in that order; repeats are allowed. Errors where an index or the axis is out of range.
     pub fn select(&self, axis: usize, index: &[usize]) -> Result<Self> {
-        let length = *self.dims.get(axis).ok_or_else(|| Error::internal(format!("no axis {axis} in {:?}", self.dims)))?;
+        let length =
+            *self.dims.get(axis).ok_or_else(|| Error::internal(format!("no axis {axis} in {:?}", self.dims)))?;
         if let Some(i) = index.iter().find(|&&i| i >= length) {
             return Err(Error::internal(format!("index {i} of axis {axis} in {:?}", self.dims)));
         }
@@ -151,7 +166,9 @@ impl Tensor {
         let mut place: Vec<usize> = (0..self.dims.get(axis).copied().unwrap_or(0)).collect();
         let length = place.len();
         for (k, &i) in index.iter().enumerate() {
-            *place.get_mut(i).ok_or_else(|| Error::internal(format!("index {i} of axis {axis} in {:?}", self.dims)))? = length + k;
+            *place
+                .get_mut(i)
+                .ok_or_else(|| Error::internal(format!("index {i} of axis {axis} in {:?}", self.dims)))? = length + k;
         }
         self.join(axis, part)?.select(axis, &place)
     }
@@ -160,7 +177,10 @@ impl Tensor {
         let fits = self.dims.len() == other.dims.len()
             && self.dims.iter().zip(&other.dims).enumerate().all(|(k, (a, b))| k == axis || a == b);
         if !fits || self.dtype != other.dtype || element_bits(self.dtype).is_none_or(|b| b < 8) {
-            return Err(Error::internal(format!("{:?} does not fit into {:?} along axis {axis}", other.dims, self.dims)));
+            return Err(Error::internal(format!(
+                "{:?} does not fit into {:?} along axis {axis}",
+                other.dims, self.dims
+            )));
         }
         let stride = |t: &Self| t.dims[axis..].iter().product::<usize>() * element_bits(t.dtype).unwrap_or(8) / 8;
         let (a, b) = (stride(self), stride(other));
@@ -181,7 +201,8 @@ fn elements(t: &TensorProto, dtype: DataType) -> Bytes {
     if let Some(raw) = &t.raw_data {
         return raw.clone();
     }
-    let from_i32 = |width: usize| t.int32_data.iter().flat_map(|v| v.to_le_bytes().into_iter().take(width)).collect::<Vec<u8>>();
+    let from_i32 =
+        |width: usize| t.int32_data.iter().flat_map(|v| v.to_le_bytes().into_iter().take(width)).collect::<Vec<u8>>();
     let data: Vec<u8> = match dtype {
         DataType::Float | DataType::Complex64 => t.float_data.iter().flat_map(|v| v.to_le_bytes()).collect(),
         DataType::Double | DataType::Complex128 => t.double_data.iter().flat_map(|v| v.to_le_bytes()).collect(),

@@ -44,9 +44,16 @@ impl Pending {
 pub fn write_beside(proto: &ModelProto, target: &Path) -> Result<Pending> {
     let dir = target.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if target.is_dir() {
-        return Err(Error::new(ErrorKind::Io { path: target.to_owned(), reason: "is a directory, expected a file name".into() }));
+        return Err(Error::new(ErrorKind::Io {
+            path: target.to_owned(),
+            reason: "is a directory, expected a file name".into(),
+        }));
     }
-    let file = tempfile::Builder::new().prefix(".secateur-").suffix(".onnx").tempfile_in(dir).map_err(|e| Error::io(dir, &e))?;
+    let file = tempfile::Builder::new()
+        .prefix(".secateur-")
+        .suffix(".onnx")
+        .tempfile_in(dir)
+        .map_err(|e| Error::io(dir, &e))?;
     let failed = |e: &io::Error| Error::io(target, e);
     let mut out = write_to(proto, file).map_err(|e| failed(&e))?;
     out.flush().and_then(|()| out.as_file().sync_all()).map_err(|e| failed(&e))?;

@@ -49,7 +49,9 @@ pub(super) fn compute(node: &NodeProto, inputs: &[Option<Tensor>], opset: i64) -
                 steps: None,
             },
         ),
-        "Slice" => movement::slice(x, &movement::Bounds { starts: ints(1)?, ends: ints(2)?, axes: ints(3), steps: ints(4) }),
+        "Slice" => {
+            movement::slice(x, &movement::Bounds { starts: ints(1)?, ends: ints(2)?, axes: ints(3), steps: ints(4) })
+        }
         "Gather" => movement::gather(x, second()?, node.attr_int("axis").unwrap_or(0)),
         "Expand" => movement::expand(x, &ints(1)?),
         "Range" => range(x, second()?, inputs.get(2)?.as_ref()?),
@@ -58,8 +60,10 @@ pub(super) fn compute(node: &NodeProto, inputs: &[Option<Tensor>], opset: i64) -
         "Sub" => zip(x, second()?, |a, b| a.checked_sub(b), |a, b| a - b),
         "Mul" => zip(x, second()?, |a, b| a.checked_mul(b), |a, b| a * b),
         "Div" => zip(x, second()?, |a, b| a.checked_div(b), |a, b| a / b),
-        "Mod" if node.attr_int("fmod") != Some(1) => zip(x, second()?, |a, b| (b != 0).then(|| a.rem_euclid(b)), |_, _| f32::NAN)
-            .filter(|t| t.dtype != DataType::Float),
+        "Mod" if node.attr_int("fmod") != Some(1) => {
+            zip(x, second()?, |a, b| (b != 0).then(|| a.rem_euclid(b)), |_, _| f32::NAN)
+                .filter(|t| t.dtype != DataType::Float)
+        }
         "Max" if inputs.len() == 2 => zip(x, second()?, |a, b| Some(a.max(b)), f32::max),
         "Min" if inputs.len() == 2 => zip(x, second()?, |a, b| Some(a.min(b)), f32::min),
         "Equal" => compare(x, second()?, |a, b| a == b),
@@ -90,7 +94,10 @@ fn cast(x: &Tensor, to: DataType) -> Option<Tensor> {
             Some(Tensor::from_floats(x.dims.clone(), &floats))
         }
         DataType::Bool => {
-            let truth = x.floats().map_or_else(|| x.ints().map(|i| i.iter().map(|v| *v != 0).collect()), |f| Some(f.iter().map(|v| *v != 0.0).collect()));
+            let truth = x.floats().map_or_else(
+                || x.ints().map(|i| i.iter().map(|v| *v != 0).collect()),
+                |f| Some(f.iter().map(|v| *v != 0.0).collect()),
+            );
             Some(boolean(x.dims.clone(), truth?))
         }
         _ => None,
@@ -113,7 +120,12 @@ fn map(x: &Tensor, int: impl Fn(i64) -> Option<i64>, float: impl Fn(f32) -> f32)
     typed(x.dtype, x.dims.clone(), &values)
 }
 
-fn zip(a: &Tensor, b: &Tensor, int: impl Fn(i64, i64) -> Option<i64>, float: impl Fn(f32, f32) -> f32) -> Option<Tensor> {
+fn zip(
+    a: &Tensor,
+    b: &Tensor,
+    int: impl Fn(i64, i64) -> Option<i64>,
+    float: impl Fn(f32, f32) -> f32,
+) -> Option<Tensor> {
     if a.dtype != b.dtype {
         return None;
     }
@@ -139,7 +151,12 @@ fn select(condition: &Tensor, a: &Tensor, b: &Tensor) -> Option<Tensor> {
     let (a, b) = movement::broadcast(a, b)?;
     let (c, a) = movement::broadcast(condition, &a)?;
     let (_, b) = movement::broadcast(condition, &b)?;
-    let values: Vec<i64> = c.ints()?.iter().zip(a.ints()?.into_iter().zip(b.ints()?)).map(|(c, (x, y))| if *c != 0 { x } else { y }).collect();
+    let values: Vec<i64> = c
+        .ints()?
+        .iter()
+        .zip(a.ints()?.into_iter().zip(b.ints()?))
+        .map(|(c, (x, y))| if *c != 0 { x } else { y })
+        .collect();
     typed(a.dtype, a.dims.clone(), &values)
 }
 

@@ -61,7 +61,8 @@ pub(super) fn unsqueeze(x: &Tensor, axes: &[i64]) -> Option<Tensor> {
     let rank = x.dims.len() + axes.len();
     let new = axes.iter().map(|&a| normal(a, rank)).collect::<Option<Vec<_>>>()?;
     let mut old = x.dims.iter();
-    let dims = (0..rank).map(|k| if new.contains(&k) { Some(1) } else { old.next().copied() }).collect::<Option<Vec<_>>>()?;
+    let dims =
+        (0..rank).map(|k| if new.contains(&k) { Some(1) } else { old.next().copied() }).collect::<Option<Vec<_>>>()?;
     with_dims(x, dims)
 }
 

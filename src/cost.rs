@@ -1,0 +1,120 @@
+//! What a network costs: parameters, multiply-adds, bytes, from dims alone.
+
+use crate::model::{Constants, Dims, Graph, Node, ValueId};
+use crate::op::{self, NodeDims};
+
+/// Costs of a network or a layer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Elements of the constants that computing nodes read: floating-point and 8-bit ones.
+    pub params: u64,
+    /// Multiply-adds of Conv, ConvTranspose, Gemm, MatMul and Einsum.
+    pub macs: u64,
+    /// Bytes of the parameters.
+    pub weight_bytes: u64,
+    /// The most bytes of activations alive at once, nodes run in the file's order; 0 for a layer.
+    pub peak_activation_bytes: u64,
+}
+
+/// A node that contracts: its cost and what it makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayerCost {
+    /// The node's name.
+    pub node: String,
+    /// Its operator.
+    pub op: String,
+    /// Its cost.
+    pub cost: Cost,
+    /// Dims of its output; empty where unknown.
+    pub output_shape: Vec<usize>,
+}
+
+/// The cost of the whole graph, at the given dims.
+pub fn total(graph: &Graph<'_>, constants: &Constants, dims: &Dims) -> Cost {
+    let mut seen = vec![false; graph.values().len()];
+    let mut sum = Cost { peak_activation_bytes: peak(graph, constants, dims), ..Cost::default() };
+    for node in graph.nodes().iter().filter(|n| !constants.covers(n)) {
+        sum.macs += macs(constants, dims, node);
+        for &value in node.inputs.iter().flatten() {
+            if !std::mem::replace(&mut seen[value.index()], true) {
+                let (params, bytes) = parameters(constants, value);
+                sum.params += params;
+                sum.weight_bytes += bytes;
+            }
+        }
+    }
+    sum
+}
+
+/// The cost of each contraction, in the graph's order.
+pub fn layers(graph: &Graph<'_>, constants: &Constants, dims: &Dims) -> Vec<LayerCost> {
+    let contracts = |n: &&Node<'_>| {
+        !constants.covers(n) && matches!(n.op(), "Conv" | "ConvTranspose" | "Gemm" | "MatMul" | "Einsum")
+    };
+    graph.nodes().iter().filter(contracts).map(|node| layer(constants, dims, node)).collect()
+}
+
+fn layer(constants: &Constants, dims: &Dims, node: &Node<'_>) -> LayerCost {
+    let parts: Vec<_> = node.inputs.iter().flatten().map(|&v| parameters(constants, v)).collect();
+    let cost = Cost {
+        params: parts.iter().map(|p| p.0).sum(),
+        weight_bytes: parts.iter().map(|p| p.1).sum(),
+        macs: macs(constants, dims, node),
+        peak_activation_bytes: 0,
+    };
+    let output_shape = node.output(0).and_then(|v| dims.get(v)).map(<[usize]>::to_vec).unwrap_or_default();
+    LayerCost { node: node.name().into(), op: node.op().into(), cost, output_shape }
+}
+
+fn macs(constants: &Constants, dims: &Dims, node: &Node<'_>) -> u64 {
+    let of = |v: &Option<ValueId>| v.and_then(|v| constants.get(v).map(|k| k.dims()).or_else(|| dims.get(v)));
+    let view = NodeDims {
+        node: node.proto,
+        inputs: node.inputs.iter().map(of).collect(),
+        outputs: node.outputs.iter().map(of).collect(),
+    };
+    op::rule(node.proto).map_or(0, |rule| rule.macs(&view))
+}
+
+/// Elements and bytes of a constant that counts as a parameter.
+fn parameters(constants: &Constants, value: ValueId) -> (u64, u64) {
+    use crate::model::proto::DataType as D;
+    let Some(known) = constants.get(value) else { return (0, 0) };
+    let width = match known.dtype() {
+        D::Float => 4,
+        D::Double => 8,
+        D::Float16 | D::Bfloat16 => 2,
+        D::Int8 | D::Uint8 | D::Float8e4m3fn | D::Float8e4m3fnuz | D::Float8e5m2 | D::Float8e5m2fnuz => 1,
+        _ => return (0, 0),
+    };
+    let n = known.dims().iter().product::<usize>() as u64;
+    (n, n * width)
+}
+
+/// The most bytes of activations alive at once, counted as float32.
+fn peak(graph: &Graph<'_>, constants: &Constants, dims: &Dims) -> u64 {
+    let bytes = |v: ValueId| match constants.get(v) {
+        Some(_) => 0,
+        None => 4 * dims.get(v).map_or(0, |d| d.iter().product::<usize>() as u64),
+    };
+    let last_read = |v: ValueId| match graph.value(v) {
+        value if value.is_output => usize::MAX,
+        value => value.readers.last().map_or(0, |r| r.0.index()),
+    };
+    let inputs = graph.value_ids().filter(|&v| graph.producer(v).is_none());
+    let mut alive: u64 = inputs.map(bytes).sum();
+    let mut peak = alive;
+    for node in graph.nodes() {
+        alive += node.outputs.iter().flatten().map(|&v| bytes(v)).sum::<u64>();
+        peak = peak.max(alive);
+        let mut read: Vec<ValueId> = node.inputs.iter().flatten().copied().collect();
+        read.sort_unstable();
+        read.dedup();
+        let dead = read.into_iter().filter(|&v| last_read(v) == node.id.index());
+        alive -= dead.map(bytes).sum::<u64>();
+        let unread =
+            node.outputs.iter().flatten().filter(|&&v| graph.value(v).readers.is_empty() && !graph.value(v).is_output);
+        alive -= unread.map(|&v| bytes(v)).sum::<u64>();
+    }
+    peak
+}

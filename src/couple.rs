@@ -1,0 +1,227 @@
+//! Which channels live and die together: the rules' statements, solved once into units and coupled groups.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use crate::error::Result;
+use crate::model::removed::Kind;
+use crate::model::{Constants, Dims, Graph, NodeId, Removed, Source};
+use crate::op::{self, AxisId, AxisTable, NodeView, Owner, Statements};
+
+pub mod graph;
+mod group;
+pub mod payload;
+pub mod solve;
+
+use payload::{Kept, Payloads};
+
+/// What the analysis knows of a graph.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// The graph.
+    pub graph: &'a Graph<'a>,
+    /// What follows from the file alone.
+    pub constants: &'a Constants,
+    /// Dims of values at the given inputs.
+    pub dims: &'a Dims,
+    /// Whether some dim of an input is open.
+    pub open: bool,
+    /// Dims of values where every open dim is larger; `None` where there are none, or nothing is known there.
+    pub grown: Option<&'a Dims>,
+}
+
+/// The smallest thing that can be removed: coordinates of one fate, by axis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unit {
+    /// Sorted by axis, then by index.
+    pub coordinates: Vec<(AxisId, u32)>,
+}
+
+/// Units of the same signature. Its units are ranked together, and at least one of them stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CoupledGroup {
+    /// Its position among the groups.
+    pub id: usize,
+    /// The first node whose filters make it.
+    pub name: String,
+    /// Its units.
+    pub units: Vec<Unit>,
+    /// Its axes, with the coordinates that a unit has in each.
+    pub axes: Vec<(AxisId, u32)>,
+    /// Whether removing a unit equals multiplying it by zero where contractions read it.
+    pub exact: bool,
+    /// Whether an Add joins two activations that both carry it.
+    pub residual: bool,
+}
+
+/// A weight's filter axis that stays whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pinned {
+    /// The axis.
+    pub axis: AxisId,
+    /// The node whose filters stay.
+    pub layer: NodeId,
+    /// The node that holds them; `None`: the graph's interface.
+    pub node: Option<NodeId>,
+    /// Why.
+    pub reason: String,
+}
+
+/// The coupling of a graph.
+#[derive(Debug, Clone)]
+pub struct Coupling {
+    /// What the rules said.
+    pub statements: Statements,
+    /// What can go.
+    pub groups: Vec<CoupledGroup>,
+    /// What cannot.
+    pub pinned: Vec<Pinned>,
+}
+
+/// Couples. Errors where a constant is malformed.
+pub fn couple(facts: &Facts<'_>) -> Result<Coupling> {
+    let known = facts.constants.at(facts.graph, facts.dims)?;
+    let table = AxisTable::new(facts.graph, facts.dims, &known);
+    let statements = relate(facts, &table, &known);
+    let solution = solve::solve(&statements);
+    let (groups, pinned) = group::groups(facts, &statements, &solution);
+    let mut coupling = Coupling { statements, groups, pinned };
+    coupling.drop_impossible(facts, &known)?;
+    Ok(coupling)
+}
+
+/// What every node and the graph's interface say.
+fn relate(facts: &Facts<'_>, table: &AxisTable<'_>, known: &Constants) -> Statements {
+    let mut said = Statements::new(table);
+    pin_interface(facts, table, known, &mut said);
+    for node in facts.graph.nodes().iter().filter(|n| !known.covers(n)) {
+        let view = NodeView { graph: facts.graph, node, table, known };
+        let unknown = node.inputs.iter().chain(&node.outputs).flatten().any(|v| table.operand(*v, node.id).is_none());
+        let mut rel = said.about(node.id);
+        let reason = match op::rule(node.proto).map(|rule| rule.relate(&view, &mut rel)) {
+            Some(Ok(())) => format!("{} says nothing of this axis", node.op()),
+            Some(Err(unsupported)) => {
+                view.operands()
+                    .flat_map(|o| o.axes())
+                    .for_each(|a| rel.pin(a, &format!("{} {}", node.op(), unsupported.0)));
+                String::new()
+            }
+            None if matches!(node.op(), "Shape" | "Size") && node.proto.in_default_domain() && !unknown => continue,
+            None => format!("{} has no rule here, so all that it touches stays", node.op()),
+        };
+        rel.close(view.operands(), &reason);
+    }
+    said
+}
+
+/// Graph inputs and outputs, what subgraphs read, and what is computed from shapes keep their dims.
+fn pin_interface(facts: &Facts<'_>, table: &AxisTable<'_>, known: &Constants, said: &mut Statements) {
+    for id in facts.graph.value_ids() {
+        let value = facts.graph.value(id);
+        let reason = match value.source {
+            Source::Input => "it is a graph input",
+            Source::Sparse => "it is stored as a sparse tensor",
+            _ if value.is_output => "it is a graph output",
+            _ if value.captured => "a subgraph reads it",
+            _ if known.is_from_dims(id) => "it is computed from shapes",
+            _ => continue,
+        };
+        for axis in table.all_axes(facts.graph, id) {
+            said.pins.push(op::relations::Pin { axis, node: None, reason: reason.into() });
+        }
+    }
+}
+
+/// The coordinates that go when units go.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Gone {
+    by_axis: HashMap<AxisId, Vec<usize>>,
+}
+
+impl Gone {
+    /// Of these units.
+    pub fn new<'u>(units: impl Iterator<Item = &'u Unit>) -> Self {
+        let mut gone = Self::default();
+        for (axis, i) in units.flat_map(|u| &u.coordinates) {
+            gone.by_axis.entry(*axis).or_default().push(*i as usize);
+        }
+        gone.by_axis.values_mut().for_each(|v| v.sort_unstable());
+        gone
+    }
+
+    /// Of an axis, sorted.
+    pub fn of(&self, axis: AxisId) -> &[usize] {
+        self.by_axis.get(&axis).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl Kept for Gone {
+    fn kept(&self, axis: AxisId, range: Range<usize>) -> usize {
+        range.len() - self.of(axis).iter().filter(|i| range.contains(i)).count()
+    }
+}
+
+impl Coupling {
+    /// What the removal means for every value, in the graph's order.
+    pub fn removed(&self, facts: &Facts<'_>, gone: &Gone) -> Vec<Removed> {
+        let mut out: Vec<Removed> = Vec::new();
+        for (id, axis) in self.statements.axes.iter().enumerate() {
+            let indices = gone.of(AxisId(id as u32));
+            let Owner::Value { value, reader, axis: k } = axis.owner else { continue };
+            if indices.is_empty() {
+                continue;
+            }
+            let kind = if facts.constants.is_constant(value) { Kind::Initializer } else { Kind::Activation };
+            let readers: Vec<String> = reader.map(|n| facts.graph.node(n).name().to_owned()).into_iter().collect();
+            let value = facts.graph.name(value);
+            let same = |r: &&mut Removed| r.value == value && r.axis == k && r.indices == indices;
+            match out.iter_mut().rev().find(same) {
+                Some(entry) => entry.readers.extend(readers),
+                None => out.push(Removed {
+                    value: value.into(),
+                    kind,
+                    axis: k,
+                    length: axis.length,
+                    indices: indices.to_vec(),
+                    readers,
+                }),
+            }
+        }
+        for entry in &mut out {
+            let mut all: Vec<NodeId> = facts
+                .graph
+                .find(&entry.value)
+                .map_or(Vec::new(), |v| facts.graph.value(v).readers.iter().map(|r| r.0).collect());
+            all.dedup();
+            if entry.readers.len() == all.len() {
+                entry.readers.clear();
+            }
+        }
+        out
+    }
+
+    /// Takes groups away whose removal would leave a computed shape wrong beyond mending: each is tried with one unit and with two.
+    fn drop_impossible(&mut self, facts: &Facts<'_>, known: &Constants) -> Result<()> {
+        let statements = self.statements.clone();
+        let payloads = Payloads::new(facts, &statements, known)?;
+        let mut dropped = Vec::new();
+        for group in &self.groups {
+            for n in 1..=2.min(group.units.len().saturating_sub(1)) {
+                if let Err(conflict) = payloads.edits(&Gone::new(group.units[..n].iter()))? {
+                    dropped.push((group.id, conflict));
+                    break;
+                }
+            }
+        }
+        for (id, conflict) in &dropped {
+            let reason = format!("{} {}", facts.graph.node(conflict.node).op(), conflict.reason);
+            let axes = group::filter_axes(facts, &self.statements);
+            for (axis, layer, _) in axes.into_iter().filter(|a| self.groups[*id].axes.iter().any(|g| g.0 == a.0)) {
+                self.pinned.push(Pinned { axis, layer, node: Some(conflict.node), reason: reason.clone() });
+            }
+        }
+        self.groups.retain(|g| dropped.iter().all(|d| d.0 != g.id));
+        self.groups.iter_mut().enumerate().for_each(|(id, g)| g.id = id);
+        Ok(())
+    }
+}

@@ -1,0 +1,101 @@
+//! Units of the same signature form a coupled group: they are alike, so they are ranked together.
+
+use std::collections::HashMap;
+
+use super::solve::{SINGLE, Solution};
+use super::{CoupledGroup, Facts, Pinned, Unit};
+use crate::model::{NodeId, ValueId};
+use crate::op::{AxisId, Owner, Role, Statements};
+
+/// The coupled groups of a solution, and the filter axes that stay whole.
+pub(super) fn groups(facts: &Facts<'_>, said: &Statements, solution: &Solution) -> (Vec<CoupledGroup>, Vec<Pinned>) {
+    let filters = filter_axes(facts, said);
+    let joined: Vec<AxisId> = said.roles.iter().filter(|r| r.1 == Role::Joined).map(|r| r.0).collect();
+    let mut groups: Vec<CoupledGroup> = Vec::new();
+    let mut by_signature = HashMap::<Vec<(AxisId, u32)>, Option<usize>>::new();
+    for unit in units(said, solution) {
+        let signature = signature(&unit);
+        let found = by_signature.entry(signature).or_insert_with_key(|signature| {
+            let maker = filters.iter().find(|f| signature.iter().any(|s| s.0 == f.0))?;
+            groups.push(CoupledGroup {
+                id: groups.len(),
+                name: facts.graph.node(maker.1).name().to_owned(),
+                units: Vec::new(),
+                axes: signature.clone(),
+                exact: true,
+                residual: signature.iter().any(|s| joined.contains(&s.0)),
+            });
+            Some(groups.len() - 1)
+        });
+        if let Some(group) = found.and_then(|g| groups.get_mut(g)) {
+            group.units.push(unit);
+        }
+    }
+    (groups, pinned(&filters, said, solution))
+}
+
+/// Axes of constants along which filters lie, each with the node that reads them.
+pub(super) fn filter_axes(facts: &Facts<'_>, said: &Statements) -> Vec<(AxisId, NodeId, ValueId)> {
+    let constant = |axis: AxisId| match said.axes[axis.index()].owner {
+        Owner::Value { value, reader, .. } if facts.constants.is_constant(value) => {
+            let reader = reader.or_else(|| facts.graph.value(value).readers.first().map(|r| r.0))?;
+            Some((axis, reader, value))
+        }
+        _ => None,
+    };
+    let mut axes: Vec<_> = said.roles.iter().filter(|r| r.1 == Role::Filter).filter_map(|r| constant(r.0)).collect();
+    axes.sort_by_key(|a| (a.1, a.0));
+    axes.dedup_by_key(|a| a.0);
+    axes
+}
+
+/// Classes that may go, by their first coordinate.
+fn units(said: &Statements, solution: &Solution) -> Vec<Unit> {
+    let mut units: Vec<Unit> = Vec::new();
+    let mut by_class = HashMap::<u32, usize>::new();
+    for id in (0..said.axes.len()).map(|a| AxisId(a as u32)) {
+        for i in 0..solution.length(id) {
+            let class = solution.class(id, i);
+            if solution.pinned(class).is_some() {
+                continue;
+            }
+            let unit = *by_class.entry(class).or_insert_with(|| {
+                units.push(Unit { coordinates: Vec::new() });
+                units.len() - 1
+            });
+            units[unit].coordinates.push((id, i as u32));
+        }
+    }
+    units
+}
+
+fn signature(unit: &Unit) -> Vec<(AxisId, u32)> {
+    let mut out: Vec<(AxisId, u32)> = Vec::new();
+    for (axis, _) in &unit.coordinates {
+        match out.last_mut() {
+            Some(last) if last.0 == *axis => last.1 += 1,
+            _ => out.push((*axis, 1)),
+        }
+    }
+    out
+}
+
+/// Filter axes of which no coordinate may go, with what holds them.
+fn pinned(filters: &[(AxisId, NodeId, ValueId)], said: &Statements, solution: &Solution) -> Vec<Pinned> {
+    let mut out = Vec::new();
+    for &(axis, reader, _) in filters {
+        let pins: Vec<Option<u32>> =
+            (0..solution.length(axis)).map(|i| solution.pinned(solution.class(axis, i))).collect();
+        if let Some(pin) = pins.iter().copied().collect::<Option<Vec<u32>>>().and_then(|p| p.into_iter().min()) {
+            let said = (pin != SINGLE).then(|| &said.pins[pin as usize]);
+            let reason = said.map_or("it has a single channel, or nothing that could go alone", |p| p.reason.as_str());
+            out.push(Pinned {
+                axis,
+                layer: reader,
+                node: said.map_or(Some(reader), |p| p.node),
+                reason: reason.into(),
+            });
+        }
+    }
+    out
+}

@@ -1,0 +1,183 @@
+//! Integers that carry shape, after a cut: which stay right by themselves, which need a new constant, and which cannot be mended.
+//!
+//! A payload may be computed by a chain of nodes (Shape, Gather, Concat, ...). The chain is evaluated again at the cut dims: right as it
+//! is, it stays; wrong and the same at every size of the inputs, its reader gets a new constant; otherwise the cut is not possible.
+
+use std::collections::BTreeMap;
+
+use super::{Coupling, Facts};
+use crate::error::Result;
+use crate::model::constant::Known;
+use crate::model::{Constants, Dims, Node, NodeId, ValueId};
+use crate::op::relations::{Count, Meaning, Slot};
+use crate::op::{AxisId, Owner, Statements};
+
+/// New integers for a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    /// The node.
+    pub node: NodeId,
+    /// Where they stand.
+    pub slot: Slot,
+    /// All of them.
+    pub ints: Vec<i64>,
+}
+
+/// A node whose integers would be wrong and cannot be replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// The node.
+    pub node: NodeId,
+    /// Why not.
+    pub reason: &'static str,
+}
+
+/// Kept coordinates of axes.
+pub trait Kept {
+    /// How many coordinates of `axis` within `range` stay.
+    fn kept(&self, axis: AxisId, range: std::ops::Range<usize>) -> usize;
+}
+
+/// What the rules and the dims say of integers, ready to be asked about cuts.
+#[derive(Debug)]
+pub struct Payloads<'a> {
+    facts: &'a Facts<'a>,
+    said: &'a Statements,
+    before: &'a Constants,
+    grown: Option<Constants>,
+    by_node: BTreeMap<NodeId, BTreeMap<Slot, Vec<&'a Count>>>,
+}
+
+impl<'a> Payloads<'a> {
+    /// For a graph and what its rules said; `before`: what is known at the given dims.
+    pub fn new(facts: &'a Facts<'a>, said: &'a Statements, before: &'a Constants) -> Result<Self> {
+        let grown = facts.grown.map(|d| facts.constants.at(facts.graph, d)).transpose()?;
+        let mut by_node = BTreeMap::<NodeId, BTreeMap<Slot, Vec<&Count>>>::new();
+        for count in &said.counts {
+            by_node.entry(count.node).or_default().entry(count.slot).or_default().push(count);
+        }
+        Ok(Self { facts, said, before, grown, by_node })
+    }
+
+    /// The edits that a cut needs, or the first node that forbids it.
+    pub fn edits(&self, kept: &dyn Kept) -> Result<std::result::Result<Vec<Edit>, Conflict>> {
+        let dims = self.cut_dims(kept);
+        let after = self.facts.constants.at(self.facts.graph, &dims)?;
+        let mut edits = Vec::new();
+        for node in self.facts.graph.nodes().iter().filter(|n| !self.before.covers(n)) {
+            for slot in 0..node.inputs.len() {
+                match self.input(node, slot, &after, kept) {
+                    Ok(edit) => edits.extend(edit),
+                    Err(conflict) => return Ok(Err(conflict)),
+                }
+            }
+        }
+        for (node, slots) in &self.by_node {
+            let node = self.facts.graph.node(*node);
+            edits.extend(slots.iter().filter_map(|(slot, counts)| self.absent_or_attr(node, *slot, counts, kept)));
+        }
+        Ok(Ok(edits))
+    }
+
+    /// The dims of every value once coordinates are gone.
+    fn cut_dims(&self, kept: &dyn Kept) -> Dims {
+        let mut dims = self.facts.dims.clone();
+        for (id, axis) in self.said.axes.iter().enumerate() {
+            if let Owner::Value { value, reader: None, axis: k } = axis.owner
+                && let Some(Some(d)) = dims.0.get_mut(value.index())
+                && let Some(length) = d.get_mut(k)
+            {
+                *length = kept.kept(AxisId(id as u32), 0..axis.length);
+            }
+        }
+        dims
+    }
+
+    fn input(
+        &self,
+        node: &Node<'_>,
+        slot: usize,
+        after: &Constants,
+        kept: &dyn Kept,
+    ) -> std::result::Result<Option<Edit>, Conflict> {
+        let Some(value) = node.input(slot) else { return Ok(None) };
+        let Some(before) = self.before.get(value) else { return Ok(None) };
+        let is_here = |at: &Slot| matches!(at, Slot::Input { slot: s, .. } if *s == slot);
+        let found = self.by_node.get(&node.id).and_then(|slots| slots.iter().find(|(at, _)| is_here(at)));
+        if found.is_none() && !self.before.is_from_dims(value) {
+            return Ok(None);
+        }
+        let (Some(ints), Some(now)) = (before.ints(), after.get(value).and_then(Known::ints)) else {
+            return if after.get(value) == Some(before) {
+                Ok(None)
+            } else {
+                Err(conflict(node, "uses the number of channels in its arithmetic"))
+            };
+        };
+        let counts = found.map_or(&[][..], |(_, c)| c.as_slice());
+        let wanted = wanted(&ints, counts, kept);
+        if now.len() == wanted.len() && (0..now.len()).all(|e| self.same(counts, e, now[e], wanted[e], kept)) {
+            return Ok(None);
+        }
+        if self.is_open(value, &ints) {
+            return Err(conflict(node, "reads a shape that is computed from an open dimension, and would be wrong"));
+        }
+        let edit_slot = found.map_or(Slot::Input { slot, replaces: None }, |(at, _)| *at);
+        Ok(Some(Edit { node: node.id, slot: edit_slot, ints: wanted }))
+    }
+
+    fn same(&self, counts: &[&Count], element: usize, now: i64, wanted: i64, kept: &dyn Kept) -> bool {
+        let Some(count) = counts.iter().find(|c| c.element == element && c.meaning == Meaning::Position) else {
+            return now == wanted;
+        };
+        let length = kept.kept(count.axis, 0..self.said.length(count.axis)) as i64;
+        let from_front = if now < 0 { now.saturating_add(length) } else { now };
+        from_front.clamp(0, length) == wanted
+    }
+
+    /// Whether the integers differ where the inputs are larger, or might.
+    fn is_open(&self, value: ValueId, ints: &[i64]) -> bool {
+        let known = self.grown.as_ref().map(|g| g.get(value).and_then(Known::ints));
+        self.before.is_from_dims(value) && self.facts.open && known.is_none_or(|k| k.as_deref() != Some(ints))
+    }
+
+    /// Integers in an attribute, or in a slot that is empty and says the same by default.
+    fn absent_or_attr(&self, node: &Node<'_>, slot: Slot, counts: &[&Count], kept: &dyn Kept) -> Option<Edit> {
+        let present = match slot {
+            Slot::Attr(name) => node.proto.attr_ints(name).map(<[i64]>::to_vec),
+            Slot::Input { slot, .. } if node.input(slot).is_some() => return None,
+            Slot::Input { .. } => None,
+        };
+        let whole: Vec<i64> = counts.iter().map(|c| c.range.len() as i64).collect();
+        let ints = present.unwrap_or(whole);
+        let wanted = wanted(&ints, counts, kept);
+        let same = (0..ints.len()).all(|e| self.same(counts, e, ints[e], wanted[e], kept));
+        (!same).then_some(Edit { node: node.id, slot, ints: wanted })
+    }
+}
+
+impl Coupling {
+    /// The edits that removing `kept`'s complement needs, or what forbids it.
+    pub fn payload_edits(
+        &self,
+        facts: &Facts<'_>,
+        kept: &dyn Kept,
+    ) -> Result<std::result::Result<Vec<Edit>, Conflict>> {
+        let known = facts.constants.at(facts.graph, facts.dims)?;
+        Payloads::new(facts, &self.statements, &known)?.edits(kept)
+    }
+}
+
+fn conflict(node: &Node<'_>, reason: &'static str) -> Conflict {
+    Conflict { node: node.id, reason }
+}
+
+fn wanted(ints: &[i64], counts: &[&Count], kept: &dyn Kept) -> Vec<i64> {
+    let mut out = ints.to_vec();
+    for count in counts {
+        if let Some(v) = out.get_mut(count.element) {
+            *v = kept.kept(count.axis, count.range.clone()) as i64;
+        }
+    }
+    out
+}

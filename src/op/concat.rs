@@ -1,0 +1,30 @@
+//! Concat: `y[.., offset of part + i, ..] = part[.., i, ..]` (<https://onnx.ai/onnx/operators/onnx__Concat.html>).
+
+use super::{NodeView, OpRule, Relations, Unsupported};
+
+/// Concat.
+pub(super) struct Concat;
+
+impl OpRule for Concat {
+    fn op_types(&self) -> &'static [&'static str] {
+        &["Concat"]
+    }
+
+    fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported> {
+        let y = node.made()?;
+        let axis = y.normal(node.attr_int("axis", 1)).ok_or_else(|| Unsupported("has an axis out of range".into()))?;
+        let mut offset = 0;
+        for slot in 0..node.node.inputs.len() {
+            let x = node.need(slot)?;
+            if x.rank() != y.rank() {
+                return Unsupported::because("joins values of different rank");
+            }
+            for k in (0..y.rank()).filter(|&k| k != axis) {
+                rel.link(x.axis(k), y.axis(k));
+            }
+            rel.link_at(y.axis(axis), offset, 1, x.axis(axis));
+            offset += x.dims[axis];
+        }
+        Ok(())
+    }
+}

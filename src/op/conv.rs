@@ -1,0 +1,43 @@
+//! Conv: `y[n, o, p] = b[o] + sum over i, k of w[o, i, k] x[n, group(o) * Cin/g + i, p + k]`
+//! (<https://onnx.ai/onnx/operators/onnx__Conv.html>). One formula covers plain, grouped and depthwise.
+
+use super::{NodeDims, NodeView, OpRule, Relations, Role, Unsupported};
+
+/// Conv.
+pub(super) struct Conv;
+
+impl OpRule for Conv {
+    fn op_types(&self) -> &'static [&'static str] {
+        &["Conv"]
+    }
+
+    fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported> {
+        let (x, w, y) = (node.need(0)?, node.need(1)?, node.made()?);
+        let group = usize::try_from(node.attr_int("group", 1)).unwrap_or(0);
+        if x.rank() < 2 || w.rank() != x.rank() || group == 0 || w.dims[0] % group != 0 {
+            return Unsupported::because("has shapes that do not fit together");
+        }
+        let g = rel.attr_axis("group", group);
+        let m = rel.factor(w.dims[0] / group);
+        rel.link(x.axis(0), y.axis(0));
+        rel.link(w.axis(0), y.axis(1));
+        rel.product(x.axis(1), &[g, w.axis(1)]);
+        rel.product(y.axis(1), &[g, m]);
+        rel.role(w.axis(0), Role::Filter);
+        rel.role(w.axis(1), Role::Kernel);
+        if let Some(b) = node.input(2) {
+            rel.link(b.axis(0), y.axis(1));
+            rel.role(b.axis(0), Role::PerChannel);
+        }
+        for k in 2..x.rank() {
+            rel.pin(x.axis(k), "a convolution slides over it");
+            rel.pin(y.axis(k), "a convolution slides over it");
+            rel.pin(w.axis(k), "it is the kernel's size");
+        }
+        Ok(())
+    }
+
+    fn macs(&self, node: &NodeDims<'_>) -> u64 {
+        node.output_len(0) * node.input(1).iter().skip(1).product::<usize>() as u64
+    }
+}

@@ -1,0 +1,59 @@
+//! Reductions: `y[i] = reduce over k of x[i, k]` (<https://onnx.ai/onnx/operators/onnx__ReduceMean.html> and its relatives).
+//! A sum does not see a channel that is zero, so that its axis may shrink; a mean, a maximum or a product does.
+
+use super::{NodeView, OpRule, Relations, Unsupported};
+
+/// Reductions over given axes.
+pub(super) struct Reduce;
+
+impl OpRule for Reduce {
+    fn op_types(&self) -> &'static [&'static str] {
+        &[
+            "ReduceL1",
+            "ReduceL2",
+            "ReduceLogSum",
+            "ReduceLogSumExp",
+            "ReduceMax",
+            "ReduceMean",
+            "ReduceMin",
+            "ReduceProd",
+            "ReduceSum",
+            "ReduceSumSquare",
+        ]
+    }
+
+    fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported> {
+        let (x, y) = (node.need(0)?, node.made()?);
+        let reduced =
+            reduced_axes(node, x.rank()).ok_or_else(|| Unsupported("reduces over axes that are not known".into()))?;
+        let keep = node.attr_int("keepdims", 1) != 0;
+        let sums = matches!(node.op(), "ReduceL1" | "ReduceL2" | "ReduceSum" | "ReduceSumSquare");
+        let mut out = 0;
+        for k in 0..x.rank() {
+            match reduced.contains(&k) {
+                true if sums => rel.free(x.axis(k)),
+                true => rel.pin(x.axis(k), "it is reduced over this axis, and its result would change"),
+                false => rel.link(x.axis(k), y.axis(out)),
+            }
+            if keep || !reduced.contains(&k) {
+                out += 1;
+            }
+        }
+        y.axes().for_each(|a| rel.free(a));
+        Ok(())
+    }
+}
+
+/// The axes reduced over, from the front; `None` where they are computed.
+fn reduced_axes(node: &NodeView<'_>, rank: usize) -> Option<Vec<usize>> {
+    let given = node.node.proto.attr_ints("axes").map(<[i64]>::to_vec);
+    let axes = match (given, node.node.input(1)) {
+        (Some(axes), _) => axes,
+        (None, Some(_)) => node.ints(1)?,
+        (None, None) => Vec::new(),
+    };
+    if axes.is_empty() {
+        return Some(if node.attr_int("noop_with_empty_axes", 0) != 0 { Vec::new() } else { (0..rank).collect() });
+    }
+    axes.iter().map(|&a| usize::try_from(if a < 0 { a + rank as i64 } else { a }).ok().filter(|&a| a < rank)).collect()
+}

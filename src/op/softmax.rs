@@ -1,0 +1,27 @@
+//! Softmax and its relatives: `y[i, k] = f(x[i, k]; x[i, :])`: every element depends on all of the axis
+//! (<https://onnx.ai/onnx/operators/onnx__Softmax.html>).
+
+use super::{NodeView, OpRule, Relations, Unsupported};
+
+/// Normalisations to a distribution.
+pub(super) struct Softmax;
+
+impl OpRule for Softmax {
+    fn op_types(&self) -> &'static [&'static str] {
+        &["Hardmax", "LogSoftmax", "Softmax"]
+    }
+
+    fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported> {
+        let (x, y) = (node.need(0)?, node.made()?);
+        let flat = node.opset() < 13;
+        let axis = x.normal(node.attr_int("axis", if flat { 1 } else { -1 }));
+        let axis = axis.ok_or_else(|| Unsupported("has an axis out of range".into()))?;
+        for k in 0..x.rank() {
+            rel.link(x.axis(k), y.axis(k));
+            if k == axis || (flat && k > axis) {
+                rel.pin(x.axis(k), "each of its outputs depends on the whole axis");
+            }
+        }
+        Ok(())
+    }
+}
