@@ -1,0 +1,111 @@
+//! What goes: a budget over scored groups becomes a plan that people can review.
+
+use crate::couple::{CoupledGroup, Coupling, Gone};
+use crate::error::{Error, ErrorKind, Result};
+use crate::score::Scores;
+
+/// How much is to go.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Budget {
+    /// The paper's pruning rate: this share of every group's units, rounded down.
+    Rate(f64),
+}
+
+/// Which groups may lose units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scope {
+    /// Every group.
+    #[default]
+    All,
+    /// All but those that run through a residual stream.
+    Inner,
+}
+
+impl Scope {
+    /// Its name in options and plans.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Inner => "inner",
+        }
+    }
+
+    /// Whether the group may lose units.
+    pub fn admits(self, group: &CoupledGroup) -> bool {
+        self == Self::All || !group.residual
+    }
+}
+
+/// The units that go, by group. Groups that are out of scope do not stand in it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Plan {
+    /// One a candidate group.
+    pub groups: Vec<PlannedGroup>,
+}
+
+/// What one group loses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedGroup {
+    /// The group's position in the coupling.
+    pub id: usize,
+    /// Positions of the units that go: sorted.
+    pub remove: Vec<usize>,
+}
+
+/// Decides. Errors where the rate is not between 0 and 1.
+pub fn plan(coupling: &Coupling, scores: &[Scores], budget: Budget, scope: Scope) -> Result<Plan> {
+    let Budget::Rate(rate) = budget;
+    if !(rate > 0.0 && rate < 1.0) {
+        return Err(Error::new(ErrorKind::BadOption(format!("the rate {rate} is not between 0 and 1, as in 0.3"))));
+    }
+    let choose = |(group, scores): (&CoupledGroup, &Scores)| {
+        let mut remove: Vec<usize> = scores.order().into_iter().take(quota(rate, group.units.len())).collect();
+        remove.sort_unstable();
+        PlannedGroup { id: group.id, remove }
+    };
+    let candidates = coupling.groups.iter().zip(scores).filter(|(g, _)| scope.admits(g));
+    Ok(Plan { groups: candidates.map(choose).collect() })
+}
+
+/// `floor(rate * units)`, steady against rounding; at least one unit stays.
+fn quota(rate: f64, units: usize) -> usize {
+    ((rate * units as f64 + 1e-9).floor() as usize).min(units.saturating_sub(1))
+}
+
+impl Plan {
+    /// The coordinates that go. Errors where the plan names a group or a unit that is not there, or empties a group.
+    pub fn gone(&self, coupling: &Coupling) -> Result<Gone> {
+        let mut units = Vec::new();
+        for planned in &self.groups {
+            let fail = |reason: String| Error::new(ErrorKind::BadPlan(format!("group {}: {reason}", planned.id)));
+            let group = coupling.groups.get(planned.id).ok_or_else(|| fail("there is no such group".into()))?;
+            if planned.remove.len() >= group.units.len() {
+                return Err(fail("it would lose all its units".into()));
+            }
+            for &i in &planned.remove {
+                units.push(group.units.get(i).ok_or_else(|| fail(format!("there is no unit {i}")))?);
+            }
+        }
+        Ok(Gone::new(units.into_iter()))
+    }
+
+    /// Number of units that go.
+    pub fn len(&self) -> usize {
+        self.groups.iter().map(|g| g.remove.len()).sum()
+    }
+
+    /// Whether nothing goes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quota;
+
+    #[test]
+    fn quotas_round_down_and_leave_one() {
+        assert_eq!([quota(0.3, 10), quota(0.3, 16), quota(0.7, 10), quota(0.99, 2), quota(0.5, 1)], [3, 4, 7, 1, 0]);
+    }
+}

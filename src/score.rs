@@ -1,0 +1,101 @@
+//! Which units the others can best replace: one score a unit, the lowest go first.
+//!
+//! A unit's filter is all the weights that make it, flattened together, unscaled. Units whose filter is zero go before all others.
+
+use ndarray::Array2;
+use rayon::prelude::*;
+
+use crate::couple::{CoupledGroup, Coupling, Facts};
+use crate::error::{Error, Result};
+use crate::model::ValueId;
+use crate::op::{AxisId, Owner, Role};
+
+mod geometric_median;
+
+/// A way to score the units of a group.
+pub trait Criterion: Sync {
+    /// Its name in options and plans.
+    fn name(&self) -> &'static str;
+
+    /// One score a unit, from its filters: `filters[[unit, weight]]`. Lower goes first.
+    fn scores(&self, filters: &Array2<f64>) -> Vec<f64>;
+}
+
+/// Every criterion; the first is the default.
+pub static CRITERIA: &[&dyn Criterion] = &[&geometric_median::GeometricMedian];
+
+/// The criterion of that name.
+pub fn criterion(name: &str) -> Option<&'static dyn Criterion> {
+    CRITERIA.iter().copied().find(|c| c.name() == name)
+}
+
+/// The scores of a group's units.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scores {
+    /// One a unit; lower goes first.
+    pub scores: Vec<f64>,
+    /// The L2 norm of each unit's filter.
+    pub norms: Vec<f64>,
+}
+
+impl Scores {
+    /// Units in the order in which they go: zero filters, then by score, ties by index.
+    pub fn order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.scores.len()).collect();
+        let key = |i: usize| (self.norms[i] != 0.0, self.scores[i]);
+        order.sort_by(|&a, &b| key(a).0.cmp(&key(b).0).then(key(a).1.total_cmp(&key(b).1)).then(a.cmp(&b)));
+        order
+    }
+}
+
+/// Scores every group. Errors where a weight is NaN or infinite, naming it.
+pub fn score(facts: &Facts<'_>, coupling: &Coupling, criterion: &dyn Criterion) -> Result<Vec<Scores>> {
+    coupling
+        .groups
+        .par_iter()
+        .map(|group| {
+            let filters = filters(facts, coupling, group)?;
+            let norms = filters.rows().into_iter().map(|r| r.dot(&r).sqrt()).collect();
+            Ok(Scores { scores: criterion.scores(&filters), norms })
+        })
+        .collect()
+}
+
+/// The filters of a group's units, a row each: slices of every constant along its filter axis, in the order of axes.
+pub fn filters(facts: &Facts<'_>, coupling: &Coupling, group: &CoupledGroup) -> Result<Array2<f64>> {
+    let mut rows: Vec<Vec<f64>> = vec![Vec::new(); group.units.len()];
+    for (axis, value, k) in filter_axes(facts, coupling, group) {
+        let Some(known) = facts.constants.get(value) else { continue };
+        let tensor = known.tensor();
+        let Some(data) = tensor.floats() else { continue };
+        if let Some(bad) = data.iter().find(|v| !v.is_finite()) {
+            let reader = facts.graph.value(value).readers.first().map_or("", |r| facts.graph.node(r.0).name());
+            let name = facts.graph.name(value);
+            return Err(
+                Error::bad_model(format!("the weight '{name}' holds {bad}: its filters cannot be compared")).at(reader)
+            );
+        }
+        let inner: usize = tensor.dims[k + 1..].iter().product();
+        let outer: usize = tensor.dims[..k].iter().product();
+        for (row, unit) in rows.iter_mut().zip(&group.units) {
+            for &(_, i) in unit.coordinates.iter().filter(|c| c.0 == axis) {
+                for o in 0..outer {
+                    let at = (o * tensor.dims[k] + i as usize) * inner;
+                    row.extend(data[at..at + inner].iter().map(|v| f64::from(*v)));
+                }
+            }
+        }
+    }
+    let width = rows.first().map_or(0, Vec::len);
+    Array2::from_shape_vec((rows.len(), width), rows.concat()).map_err(|e| Error::internal(e.to_string()))
+}
+
+/// The group's filter axes of constants: the axis, the value, and which axis of it.
+fn filter_axes(facts: &Facts<'_>, coupling: &Coupling, group: &CoupledGroup) -> Vec<(AxisId, ValueId, usize)> {
+    let is_filter = |axis: AxisId| coupling.statements.roles.contains(&(axis, Role::Filter));
+    let of_constant = |axis: AxisId| match coupling.statements.axes[axis.index()].owner {
+        Owner::Value { value, axis: k, .. } if facts.constants.is_constant(value) => Some((axis, value, k)),
+        _ => None,
+    };
+    group.axes.iter().map(|a| a.0).filter(|a| is_filter(*a)).filter_map(of_constant).collect()
+}

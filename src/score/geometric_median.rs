@@ -1,0 +1,60 @@
+//! FPGM: the score of filter j is `sum over i of ||F_j - F_i||`, smallest nearest the geometric median
+//! (He et al., Filter Pruning via Geometric Median, CVPR 2019, equation 5).
+
+use ndarray::Array2;
+use rayon::prelude::*;
+
+use super::Criterion;
+
+/// Below this share of the norms, a squared distance from the Gram matrix has lost too many digits and is computed from the differences.
+const CANCELS: f64 = 1e-6;
+
+/// Distance sums.
+pub(super) struct GeometricMedian;
+
+impl Criterion for GeometricMedian {
+    fn name(&self) -> &'static str {
+        "geometric-median"
+    }
+
+    fn scores(&self, filters: &Array2<f64>) -> Vec<f64> {
+        let gram = filters.dot(&filters.t());
+        let n = filters.nrows();
+        let distance = |i: usize, j: usize| {
+            let norms = gram[[i, i]] + gram[[j, j]];
+            let squared = norms - 2.0 * gram[[i, j]];
+            if squared > CANCELS * norms {
+                return squared.sqrt();
+            }
+            let pairs = filters.row(i).into_iter().zip(filters.row(j));
+            pairs.map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt()
+        };
+        (0..n).into_par_iter().map(|j| (0..n).filter(|&i| i != j).map(|i| distance(i.min(j), i.max(j))).sum()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn brute(filters: &Array2<f64>) -> Vec<f64> {
+        let rows = || filters.rows().into_iter();
+        rows().map(|a| rows().map(|b| (&a - &b).mapv(|d| d * d).sum().sqrt()).sum()).collect()
+    }
+
+    #[test]
+    fn equals_the_sum_of_distances() {
+        let filters = Array2::from_shape_fn((9, 14), |(i, j)| ((i * 31 + j * 17) % 23) as f64 / 7.0 - 1.5);
+        for (a, b) in GeometricMedian.scores(&filters).iter().zip(brute(&filters)) {
+            assert!((a - b).abs() <= 1e-12 * b, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn near_filters_far_from_the_origin_keep_their_order() {
+        let filters = Array2::from_shape_fn((5, 8), |(i, j)| 1e6 + (i * i) as f64 * 1e-4 + j as f64);
+        for (a, b) in GeometricMedian.scores(&filters).iter().zip(brute(&filters)) {
+            assert!((a - b).abs() <= 1e-9 * b, "{a} {b}");
+        }
+    }
+}
