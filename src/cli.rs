@@ -1,0 +1,177 @@
+//! What a user types, and how a run ends. stdout carries the result, stderr everything else.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use secateur::shape::{InputShape, InputShapes};
+use secateur::{Error, ErrorKind, Model};
+use serde::Serialize;
+
+mod compare;
+mod inspect;
+mod prune;
+
+/// Prunes ONNX models for real: finds the channels that live and die together, cuts out those that the others can best replace, and proves the result by running it.
+#[derive(Debug, Parser)]
+#[command(name = "secateur", version, after_help = EXIT_STATUS, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_STATUS: &str = "\
+Exit status: 0 done; 1 failed (bad model, file error); 2 usage; 3 refused (the proof did not hold, or could not be made).";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Inspect(inspect::Opts),
+    Prune(prune::Opts),
+    Compare(compare::Opts),
+}
+
+/// Options that every subcommand takes.
+#[derive(Debug, Args)]
+struct Shared {
+    /// Fixes the dims of an input, where the model leaves some open (repeatable). Default: batch 1.
+    #[arg(long, value_name = "NAME:1,3,224,224")]
+    input_shape: Vec<InputShape>,
+    /// Threads to use. Default: one a core.
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// When to colour.
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    color: Color,
+    /// Show every layer.
+    #[arg(short, long)]
+    verbose: bool,
+    /// Print errors only.
+    #[arg(short, long, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// How a run can end without success.
+#[derive(Debug)]
+enum Failure {
+    /// Exit status 2.
+    Usage(String),
+    /// Exit status 3; the report has said why.
+    Refused,
+    /// Exit status 1, or 2 where an option does not fit the model.
+    Failed(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(e: Error) -> Self {
+        Self::Failed(e)
+    }
+}
+
+impl Failure {
+    fn code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Refused => 3,
+            Self::Failed(e) if matches!(e.kind, ErrorKind::BadOption(_)) => 2,
+            Self::Failed(_) => 1,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(reason) => f.write_str(reason),
+            Self::Refused => Ok(()),
+            Self::Failed(e) => e.fmt(f),
+        }
+    }
+}
+
+/// Runs the command line.
+pub(crate) fn run() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Inspect(o) => inspect::run(&o),
+        Command::Prune(o) => prune::run(&o),
+        Command::Compare(o) => compare::run(&o),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !matches!(failure, Failure::Refused) {
+                let _ = writeln!(anstream::stderr(), "error: {failure}");
+            }
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+impl Shared {
+    /// Applies what concerns the whole process.
+    fn apply(&self) {
+        let choice = match self.color {
+            Color::Auto => return self.start_threads(),
+            Color::Always => anstream::ColorChoice::Always,
+            Color::Never => anstream::ColorChoice::Never,
+        };
+        choice.write_global();
+        self.start_threads();
+    }
+
+    fn start_threads(&self) {
+        // A pool that is there already stays; nothing depends on the number of threads but time.
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(self.threads.unwrap_or(0)).build_global();
+    }
+
+    fn shapes(&self) -> InputShapes {
+        InputShapes(self.input_shape.clone())
+    }
+}
+
+/// Reads a model; `-` is stdin.
+fn read_model(path: &Path) -> Result<Model, Failure> {
+    if path == Path::new("-") {
+        return Ok(Model::read_from(&mut io::stdin().lock(), Path::new("standard input"))?);
+    }
+    Ok(Model::read(path)?)
+}
+
+/// Prints a result to stdout, or to stderr where stdout carries a model.
+fn print(text: &str, to_stderr: bool) -> Result<(), Failure> {
+    let done = if to_stderr {
+        anstream::stderr().write_all(text.as_bytes())
+    } else {
+        anstream::stdout().write_all(text.as_bytes())
+    };
+    match done {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Error::io(Path::new("standard output"), &e).into()),
+        _ => Ok(()),
+    }
+}
+
+fn to_json(data: &impl Serialize) -> Result<String, Failure> {
+    let text = serde_json::to_string_pretty(data);
+    text.map(|t| t + "\n").map_err(|e| Error::internal(e.to_string()).into())
+}
+
+/// Writes a side file: it appears whole or not at all.
+fn write_file(path: &PathBuf, text: &str) -> Result<(), Failure> {
+    let dir = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let written = tempfile::NamedTempFile::new_in(dir).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.persist(path).map_err(|e| e.error)
+    });
+    written.map(|_| ()).map_err(|e| Error::io(path, &e).into())
+}

@@ -1,0 +1,194 @@
+//! `secateur prune`: the main job.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use secateur::pipeline::{self, Destination, Proof, PruneOptions};
+use secateur::plan::{Budget, Scope};
+use secateur::report::{self, Report};
+use secateur::{Error, ErrorKind};
+
+use super::{Failure, Shared, print, read_model, to_json, write_file};
+
+/// Plan, cut, prove, write.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  secateur prune model.onnx -o small.onnx --rate 0.3
+  secateur prune model.onnx -o small.onnx --rate 0.5 --scope inner --report report.json
+  secateur prune - -o - --rate 0.3 < model.onnx > small.onnx
+
+Exit status: 0 done; 1 failed; 2 usage; 3 refused: the proof did not hold, or could not be made, and no model was written.")]
+pub(super) struct Opts {
+    /// The model; `-` is stdin.
+    model: PathBuf,
+    /// Where the pruned model goes; `-` is stdout.
+    #[arg(short, long, value_name = "OUT", required_unless_present = "dry_run")]
+    output: Option<PathBuf>,
+    /// The paper's pruning rate: this share of the units of every group goes, rounded down. 0 < R < 1.
+    #[arg(long, value_name = "R")]
+    rate: Option<f64>,
+    /// `inner` leaves residual streams alone.
+    #[arg(long, default_value = "all")]
+    scope: ScopeName,
+    /// How units are ranked.
+    #[arg(long, default_value = "geometric-median", value_parser = ["geometric-median"])]
+    criterion: String,
+    /// How the cut network is healed.
+    #[arg(long, default_value = "none", value_parser = ["none"])]
+    heal: String,
+    /// Skip the proof.
+    #[arg(long, conflicts_with = "allow_unverified")]
+    no_verify: bool,
+    /// Accept a model that the runtime cannot run.
+    #[arg(long)]
+    allow_unverified: bool,
+    /// Largest difference allowed in the proof, relative to each value's largest magnitude.
+    #[arg(long, value_name = "T", default_value_t = 1e-4)]
+    tolerance: f64,
+    /// Seed of the proof's inputs.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Everything but writing the model.
+    #[arg(long)]
+    dry_run: bool,
+    /// Replace an existing output.
+    #[arg(long)]
+    force: bool,
+    /// Write the report to a file (.json; repeatable).
+    #[arg(long, value_name = "FILE")]
+    report: Vec<PathBuf>,
+    /// Write the plan to a file.
+    #[arg(long, value_name = "FILE")]
+    plan_out: Option<PathBuf>,
+    /// Leave out the metadata that says where the file came from.
+    #[arg(long)]
+    no_stamp: bool,
+    #[command(flatten)]
+    shared: Shared,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ScopeName {
+    All,
+    Inner,
+}
+
+pub(super) fn run(o: &Opts) -> Result<(), Failure> {
+    o.shared.apply();
+    let options = o.options()?;
+    o.check_files()?;
+    let model = read_model(&o.model)?;
+    let mut bytes = Vec::new();
+    let report = pipeline::prune(&model, &options, o.destination(&mut bytes))?;
+    o.write_side_files(&report)?;
+    if o.to_stdout() && report.refused.is_none() && !o.dry_run {
+        let written = io::stdout().lock().write_all(&bytes).and_then(|()| io::stdout().flush());
+        written.map_err(|e| Error::io(Path::new("standard output"), &e))?;
+    }
+    o.say(&report)?;
+    if report.refused.is_some() { Err(Failure::Refused) } else { Ok(()) }
+}
+
+impl Opts {
+    fn options(&self) -> Result<PruneOptions, Failure> {
+        let rate = self.rate.ok_or_else(|| Failure::Usage("say how much is to go, for example --rate 0.3".into()))?;
+        if !(rate > 0.0 && rate < 1.0) {
+            return Err(Failure::Usage(format!("--rate {rate} is not between 0 and 1, as in --rate 0.3")));
+        }
+        if self.tolerance.is_nan() || self.tolerance < 0.0 {
+            return Err(Failure::Usage(format!(
+                "--tolerance {} is not a positive number, as in --tolerance 1e-4",
+                self.tolerance
+            )));
+        }
+        Ok(PruneOptions {
+            shapes: self.shared.shapes(),
+            budget: Budget::Rate(rate),
+            scope: if self.scope == ScopeName::Inner { Scope::Inner } else { Scope::All },
+            criterion: self.criterion.clone(),
+            proof: match (self.no_verify, self.allow_unverified) {
+                (true, _) => Proof::Skipped,
+                (_, true) => Proof::WherePossible,
+                _ => Proof::Required,
+            },
+            tolerance: self.tolerance,
+            seed: self.seed,
+            stamp: !self.no_stamp,
+        })
+    }
+
+    /// What can be known to go wrong before any work is done.
+    fn check_files(&self) -> Result<(), Failure> {
+        if self.to_stdout() && self.shared.json {
+            return Err(Failure::Usage(
+                "-o - and --json both want stdout: write the report with --report FILE.json".into(),
+            ));
+        }
+        if let Some(other) = self.report.iter().find(|r| r.extension().is_none_or(|e| e != "json")) {
+            return Err(Failure::Usage(format!("--report {}: the name must end in .json", other.display())));
+        }
+        let Some(out) = self.output.as_deref().filter(|_| !self.to_stdout()) else { return Ok(()) };
+        let taken = |reason: &str| Error::new(ErrorKind::Io { path: out.to_owned(), reason: reason.into() });
+        if out.is_dir() {
+            return Err(taken("is a directory, expected a file name such as small.onnx").into());
+        }
+        if same_file(out, &self.model) {
+            return Err(Failure::Usage(format!(
+                "{}: the output would overwrite the input; choose another name",
+                out.display()
+            )));
+        }
+        if out.exists() && !self.force && !self.dry_run {
+            return Err(taken("exists already; replace it with --force").into());
+        }
+        match out.parent().filter(|d| !d.as_os_str().is_empty() && !d.is_dir()) {
+            Some(dir) => {
+                Err(Error::new(ErrorKind::Io { path: dir.to_owned(), reason: "is no directory; make it first".into() })
+                    .into())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn to_stdout(&self) -> bool {
+        self.output.as_deref() == Some(Path::new("-"))
+    }
+
+    fn destination<'a>(&'a self, bytes: &'a mut Vec<u8>) -> Destination<'a> {
+        match self.output.as_deref() {
+            _ if self.dry_run => Destination::Nowhere,
+            Some(path) if !self.to_stdout() => Destination::File { path, replace: self.force },
+            _ => Destination::Bytes(bytes),
+        }
+    }
+
+    fn write_side_files(&self, report: &Report) -> Result<(), Failure> {
+        for path in &self.report {
+            write_file(path, &to_json(report)?)?;
+        }
+        match (&self.plan_out, &report.plan) {
+            (Some(path), Some(plan)) => write_file(path, &to_json(plan)?),
+            _ => Ok(()),
+        }
+    }
+
+    fn say(&self, report: &Report) -> Result<(), Failure> {
+        if self.shared.json {
+            return print(&to_json(report)?, false);
+        }
+        if let (true, Some(reason)) = (self.shared.quiet, &report.refused_reason) {
+            return print(&format!("refused: {reason}; no model was written\n"), true);
+        }
+        if self.shared.quiet {
+            Ok(())
+        } else {
+            print(&report::text::report(report, self.shared.verbose), self.to_stdout())
+        }
+    }
+}
+
+/// Whether two names are one file, whatever the spelling.
+fn same_file(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}

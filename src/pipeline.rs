@@ -1,0 +1,271 @@
+//! The stages strung together: what `secateur inspect`, `prune` and `compare` do, for programs.
+
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use crate::couple::{Coupling, Facts, couple, graph};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::proto::StringStringEntryProto;
+use crate::model::{Constants, Dims, Graph, Model, ModelProto, Removed, read, write};
+use crate::plan::{Budget, Plan, Scope, plan};
+use crate::report::{Inspection, Report};
+use crate::score::{self, Scores};
+use crate::shape::{InputShapes, Shapes};
+use crate::verify::{self, Case};
+
+mod summary;
+
+/// What becomes of a model that cannot be proved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Proof {
+    /// It is withheld.
+    #[default]
+    Required,
+    /// It is written where the runtime cannot run it; a proof that fails still withholds it.
+    WherePossible,
+    /// Nothing is proved.
+    Skipped,
+}
+
+/// What to prune, and how.
+#[derive(Debug, Clone)]
+pub struct PruneOptions {
+    /// Dims of inputs that the file leaves open.
+    pub shapes: InputShapes,
+    /// How much is to go.
+    pub budget: Budget,
+    /// Which groups may lose units.
+    pub scope: Scope,
+    /// A name from [`score::CRITERIA`].
+    pub criterion: String,
+    /// Whether the result must be proved.
+    pub proof: Proof,
+    /// Largest difference allowed in the proof.
+    pub tolerance: f64,
+    /// Seed of the proof's inputs.
+    pub seed: u64,
+    /// Whether the file says where it came from.
+    pub stamp: bool,
+}
+
+impl PruneOptions {
+    /// The defaults, at that pruning rate.
+    pub fn rate(rate: f64) -> Self {
+        Self {
+            shapes: InputShapes::default(),
+            budget: Budget::Rate(rate),
+            scope: Scope::All,
+            criterion: score::CRITERIA[0].name().into(),
+            proof: Proof::Required,
+            tolerance: 1e-4,
+            seed: 0,
+            stamp: true,
+        }
+    }
+}
+
+/// Where a pruned model goes.
+#[derive(Debug)]
+pub enum Destination<'a> {
+    /// Into a file, which appears whole or not at all; `replace`: also where one is there.
+    File {
+        /// The file.
+        path: &'a Path,
+        /// Whether an existing one may be replaced.
+        replace: bool,
+    },
+    /// Into memory.
+    Bytes(&'a mut Vec<u8>),
+    /// Nowhere: a rehearsal.
+    Nowhere,
+}
+
+/// Prunes, proves and writes. The report says whether the model was withheld, and why.
+///
+/// Errors where the model is malformed, an option does not fit it, or a file cannot be written.
+pub fn prune(model: &Model, options: &PruneOptions, to: Destination<'_>) -> Result<Report> {
+    let analysis = Analysis::new(model, &options.shapes)?;
+    let criterion = score::criterion(&options.criterion).ok_or_else(|| {
+        let names: Vec<&str> = score::CRITERIA.iter().map(|c| c.name()).collect();
+        Error::new(ErrorKind::BadOption(format!(
+            "there is no criterion '{}'; there is: {}",
+            options.criterion,
+            names.join(", ")
+        )))
+    })?;
+    let (graph, facts) = (&analysis.graph, analysis.facts());
+    let coupling = couple(&facts)?;
+    let scores = score::score(&facts, &coupling, criterion)?;
+    let plan = plan(&coupling, &scores, options.budget, options.scope)?;
+    let gone = plan.gone(&coupling)?;
+    let removed = coupling.removed(&facts, &gone);
+    let mut proto = if plan.is_empty() { model.proto().clone() } else { crate::cut::cut(&facts, &coupling, &gone)? };
+    if options.stamp {
+        stamp(&mut proto, model, &plan);
+    }
+    let cut = Cut { model, options, analysis: &analysis, removed: &removed };
+    let written = cut.write(proto, &to)?;
+    let (after, mut report) = cut.judge(&written)?;
+    summary::fill(
+        &mut report,
+        &summary::Source { graph, facts: &facts, coupling: &coupling, plan: &plan, removed: &removed, options },
+        &after,
+    );
+    if report.refused.is_none() {
+        written.deliver(to)?;
+    }
+    Ok(report)
+}
+
+/// Costs, coupled groups and what stays whole.
+pub fn inspect(model: &Model, shapes: &InputShapes) -> Result<Inspection> {
+    let analysis = Analysis::new(model, shapes)?;
+    let facts = analysis.facts();
+    let coupling = couple(&facts)?;
+    let scores: Vec<Scores> = score::score(&facts, &coupling, score::CRITERIA[0])?;
+    Ok(summary::inspection(&facts, &coupling, &scores))
+}
+
+/// The dependency graph in Graphviz's language.
+pub fn dependency_graph(model: &Model, shapes: &InputShapes) -> Result<String> {
+    let analysis = Analysis::new(model, shapes)?;
+    let coupling: Coupling = couple(&analysis.facts())?;
+    Ok(graph::dot(&analysis.facts(), &coupling))
+}
+
+/// Costs of two models side by side, and how far their outputs differ on seeded inputs.
+pub fn compare(before: &Model, after: &Model, shapes: &InputShapes, seed: u64) -> Result<Report> {
+    let mut report = summary::costs(before, after, shapes)?;
+    let feeds = Shapes::of(before, shapes)?.feeds;
+    match verify::fidelity(before, after, &feeds, seed, FIDELITY_SAMPLES) {
+        Ok(f) => report.fidelity = Some(summary::fidelity(&f)),
+        Err(e) => report.notes.push(format!("outputs were not compared: {e}")),
+    }
+    Ok(report)
+}
+
+/// Random inputs on which outputs are compared.
+const FIDELITY_SAMPLES: usize = 4;
+
+/// A model with all that is known of it.
+struct Analysis<'m> {
+    graph: Graph<'m>,
+    constants: Constants,
+    shapes: Shapes,
+}
+
+impl<'m> Analysis<'m> {
+    fn new(model: &'m Model, shapes: &InputShapes) -> Result<Self> {
+        let graph = model.graph()?;
+        let constants = Constants::new(&graph)?;
+        Ok(Self { shapes: Shapes::of(model, shapes)?, graph, constants })
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        let grown: Option<&Dims> = self.shapes.grown.as_ref().map(|g| &g.dims);
+        Facts { graph: &self.graph, constants: &self.constants, dims: &self.shapes.dims, open: grown.is_some(), grown }
+    }
+}
+
+/// A cut on its way to the judge.
+struct Cut<'a> {
+    model: &'a Model,
+    options: &'a PruneOptions,
+    analysis: &'a Analysis<'a>,
+    removed: &'a [Removed],
+}
+
+/// A pruned model in its temporary place.
+enum Written {
+    File(write::Pending),
+    Memory(Vec<u8>),
+}
+
+impl Written {
+    /// What was written, read again.
+    fn read(&self) -> Result<Model> {
+        match self {
+            Self::File(pending) => Model::read(pending.path()),
+            Self::Memory(bytes) => Model::decode(bytes.clone().into(), Path::new("the pruned model")),
+        }
+    }
+
+    fn deliver(self, to: Destination<'_>) -> Result<()> {
+        match (self, to) {
+            (Self::File(pending), Destination::File { replace, .. }) => pending.commit(replace),
+            (Self::Memory(bytes), Destination::Bytes(out)) => {
+                *out = bytes;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Cut<'_> {
+    fn write(&self, proto: ModelProto, to: &Destination<'_>) -> Result<Written> {
+        match to {
+            Destination::File { path, .. } => write::write_beside(&proto, path).map(Written::File),
+            _ => Ok(Written::Memory(Model::new(proto)?.encode())),
+        }
+    }
+
+    /// Proves what was written and compares its costs.
+    fn judge(&self, written: &Written) -> Result<(Model, Report)> {
+        let after = written.read()?;
+        let mut report = summary::costs(self.model, &after, &self.options.shapes)?;
+        if self.options.proof == Proof::Skipped {
+            report.verification = Some(summary::skipped(self.options.tolerance));
+            return Ok((after, report));
+        }
+        let case = Case {
+            original: self.model,
+            pruned: &after,
+            removed: self.removed,
+            feeds: &self.analysis.shapes.feeds,
+            grown: self.analysis.shapes.grown.as_ref().map(|g| g.feeds.as_slice()),
+            tolerance: self.options.tolerance,
+            seed: self.options.seed,
+        };
+        let v = verify::verify(&case)?;
+        report.refused = match v.status {
+            verify::Status::Passed => None,
+            verify::Status::Failed => Some("verification".into()),
+            verify::Status::Unverified => (self.options.proof == Proof::Required).then(|| "unverified".into()),
+        };
+        report.refused_reason = report.refused.as_ref().and(v.reason.clone());
+        if v.status == verify::Status::Passed {
+            match verify::fidelity(self.model, &after, case.feeds, self.options.seed, FIDELITY_SAMPLES) {
+                Ok(f) => report.fidelity = Some(summary::fidelity(&f)),
+                Err(e) => report.notes.push(format!("outputs were not compared with the original: {e}")),
+            }
+        }
+        report.verification = Some(summary::verification(&v, self.options.tolerance));
+        Ok((after, report))
+    }
+}
+
+/// Says in the file where it came from.
+fn stamp(proto: &mut ModelProto, model: &Model, plan: &Plan) {
+    let source = &model.origin().sha256;
+    let entries = [
+        ("secateur.version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("secateur.source_sha256", source.clone()),
+        ("secateur.plan_sha256", plan_sha256(source, plan)),
+        ("secateur.heal", "none".to_owned()),
+    ];
+    proto.metadata_props.retain(|p| entries.iter().all(|e| e.0 != p.key()));
+    proto.metadata_props.extend(entries.map(|(k, v)| StringStringEntryProto { key: Some(k.into()), value: Some(v) }));
+}
+
+/// The hash of the model's hash and of every group's number and removed units.
+pub fn plan_sha256(model_sha256: &str, plan: &Plan) -> String {
+    let mut hash = Sha256::new();
+    hash.update(model_sha256);
+    for group in &plan.groups {
+        let units: Vec<String> = group.remove.iter().map(ToString::to_string).collect();
+        hash.update(format!("\n{}:{}", group.id, units.join(",")));
+    }
+    read::hex(&hash.finalize())
+}

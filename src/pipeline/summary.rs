@@ -1,0 +1,304 @@
+//! From the stages' own types to the plain data of reports.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::PruneOptions;
+use crate::cost;
+use crate::couple::{Coupling, Facts};
+use crate::error::Result;
+use crate::model::removed::Kind;
+use crate::model::{Constants, Graph, Model, NodeId, Removed};
+use crate::op::Owner;
+use crate::plan::{self, Budget};
+use crate::report as data;
+use crate::score::Scores;
+use crate::shape::{InputShapes, Shapes};
+use crate::verify;
+
+/// What a pruning run knows.
+pub(super) struct Source<'a> {
+    pub graph: &'a Graph<'a>,
+    pub facts: &'a Facts<'a>,
+    pub coupling: &'a Coupling,
+    pub plan: &'a plan::Plan,
+    pub removed: &'a [Removed],
+    pub options: &'a PruneOptions,
+}
+
+/// Costs of two models, side by side.
+pub(super) fn costs(before: &Model, after: &Model, shapes: &InputShapes) -> Result<data::Report> {
+    let (a, layers_before) = costs_of(before, shapes)?;
+    let (b, layers_after) = costs_of(after, shapes)?;
+    let mut later: HashMap<&str, &cost::LayerCost> = layers_after.iter().map(|l| (l.node.as_str(), l)).collect();
+    let mut layers: Vec<data::LayerChange> =
+        layers_before.iter().map(|l| change(l, later.remove(l.node.as_str()))).collect();
+    let new = layers_after.iter().filter(|l| later.contains_key(l.node.as_str()));
+    layers.extend(new.map(|l| data::LayerChange { before: None, after: Some(layer(l)), ..change(l, None) }));
+    Ok(data::Report {
+        format: "secateur-report/1".into(),
+        model: before.label(),
+        before: a,
+        after: b,
+        ops: data::OpCounts { before: op_counts(before), after: op_counts(after) },
+        layers,
+        verification: None,
+        fidelity: None,
+        exact: true,
+        refused: None,
+        refused_reason: None,
+        notes: Vec::new(),
+        plan: None,
+    })
+}
+
+/// Adds what only a pruning run knows: the plan, and for each layer why nothing went.
+pub(super) fn fill(report: &mut data::Report, source: &Source<'_>, after: &Model) {
+    report.after.file_bytes = Some(after.origin().file_bytes);
+    let reasons = reasons(source);
+    for layer in &mut report.layers {
+        if layer.channels.is_some_and(|[a, b]| a == b) {
+            layer.reason = reasons.get(layer.node.as_str()).cloned();
+        }
+    }
+    if source.plan.is_empty() {
+        report.notes.push(nothing_to_remove(source));
+    }
+    report.plan = Some(planned(source));
+}
+
+fn nothing_to_remove(source: &Source<'_>) -> String {
+    let why = match source.coupling.pinned.first() {
+        _ if !source.plan.groups.is_empty() => "every group is too small for this rate".to_owned(),
+        _ if !source.coupling.groups.is_empty() => "no group is in scope".to_owned(),
+        Some(p) => {
+            format!("every channel is held, the first at '{}' because {}", source.graph.node(p.layer).name(), p.reason)
+        }
+        None => "no weights of the model make channels that could go".to_owned(),
+    };
+    format!("nothing was removed: {why}")
+}
+
+/// Why layers kept all their filters, by node.
+fn reasons<'a>(source: &Source<'a>) -> HashMap<&'a str, String> {
+    let mut out = HashMap::new();
+    for pinned in &source.coupling.pinned {
+        let holder = pinned.node.filter(|n| *n != pinned.layer).map(|n| format!(" ({})", source.graph.node(n).name()));
+        out.insert(source.graph.node(pinned.layer).name(), format!("{}{}", pinned.reason, holder.unwrap_or_default()));
+    }
+    for group in &source.coupling.groups {
+        let planned = source.plan.groups.iter().find(|p| p.id == group.id);
+        let reason = match planned {
+            None => "it is part of a residual stream, which is out of scope",
+            Some(p) if p.remove.is_empty() => "it has too few channels for this rate",
+            Some(_) => continue,
+        };
+        for node in group.axes.iter().filter_map(|a| reader(source.facts, source.coupling, a.0.index())) {
+            out.entry(source.graph.node(node).name()).or_insert_with(|| reason.to_owned());
+        }
+    }
+    out
+}
+
+/// The node that reads a constant's axis.
+fn reader(facts: &Facts<'_>, coupling: &Coupling, axis: usize) -> Option<NodeId> {
+    match coupling.statements.axes[axis].owner {
+        Owner::Value { value, reader, .. } if facts.constants.is_constant(value) => {
+            reader.or_else(|| facts.graph.value(value).readers.first().map(|r| r.0))
+        }
+        _ => None,
+    }
+}
+
+fn planned(source: &Source<'_>) -> data::Plan {
+    let Budget::Rate(rate) = source.options.budget;
+    let group = |p: &plan::PlannedGroup| {
+        let g = source.coupling.groups.get(p.id);
+        let (name, units) = g.map_or((String::new(), 0), |g| (g.name.clone(), g.units.len()));
+        data::PlannedGroup { id: p.id, name, units, remove: p.remove.clone() }
+    };
+    data::Plan {
+        format: "secateur-plan/1".into(),
+        model_sha256: source.graph.model().origin().sha256.clone(),
+        criterion: source.options.criterion.clone(),
+        scope: source.options.scope.name().into(),
+        budget: data::Budget { rate },
+        groups: source.plan.groups.iter().map(group).collect(),
+        cuts: source.removed.iter().map(cut).collect(),
+    }
+}
+
+fn cut(r: &Removed) -> data::Cut {
+    let kind = if r.kind == Kind::Initializer { "initializer" } else { "activation" };
+    data::Cut {
+        value: r.value.clone(),
+        kind: kind.into(),
+        axis: r.axis,
+        length: r.length,
+        remove: r.indices.clone(),
+        readers: r.readers.clone(),
+    }
+}
+
+/// What `inspect` says.
+pub(super) fn inspection(facts: &Facts<'_>, coupling: &Coupling, scores: &[Scores]) -> data::Inspection {
+    let model = facts.graph.model();
+    let layers = cost::layers(facts.graph, facts.constants, facts.dims);
+    data::Inspection {
+        format: "secateur-inspect/1".into(),
+        model: model.label(),
+        cost: total(model, &cost::total(facts.graph, facts.constants, facts.dims)),
+        layers: layers.iter().map(|l| data::Layer { node: l.node.clone(), op: l.op.clone(), cost: layer(l) }).collect(),
+        groups: coupling.groups.iter().zip(scores).map(|(g, s)| group(facts, coupling, g, s)).collect(),
+        pinned: coupling.pinned.iter().map(|p| pinned(facts, coupling, p)).collect(),
+    }
+}
+
+fn group(facts: &Facts<'_>, coupling: &Coupling, g: &crate::couple::CoupledGroup, scores: &Scores) -> data::Group {
+    let axis = |&(id, per_unit): &(crate::op::AxisId, u32)| match coupling.statements.axes[id.index()].owner {
+        Owner::Value { value, axis, .. } => {
+            Some(data::GroupAxis { value: facts.graph.name(value).into(), axis, per_unit })
+        }
+        Owner::Virtual { .. } => None,
+    };
+    data::Group {
+        id: g.id,
+        name: g.name.clone(),
+        units: g.units.len(),
+        exact: g.exact,
+        scope: if g.residual { "residual" } else { "inner" }.into(),
+        axes: g.axes.iter().filter_map(axis).collect(),
+        norms: norms(&scores.norms),
+    }
+}
+
+fn norms(all: &[f64]) -> data::Norms {
+    let n = all.len().max(1) as f64;
+    let mean = all.iter().sum::<f64>() / n;
+    let variance = all.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / n;
+    data::Norms {
+        min: all.iter().copied().reduce(f64::min).unwrap_or(0.0),
+        max: all.iter().copied().reduce(f64::max).unwrap_or(0.0),
+        mean,
+        std: variance.sqrt(),
+    }
+}
+
+fn pinned(facts: &Facts<'_>, coupling: &Coupling, p: &crate::couple::Pinned) -> data::Pinned {
+    let (value, axis) = match coupling.statements.axes[p.axis.index()].owner {
+        Owner::Value { value, axis, .. } => (facts.graph.name(value), axis),
+        Owner::Virtual { .. } => ("", 0),
+    };
+    data::Pinned {
+        value: value.into(),
+        axis,
+        layer: facts.graph.node(p.layer).name().into(),
+        node: p.node.map_or("", |n| facts.graph.node(n).name()).into(),
+        reason: p.reason.clone(),
+    }
+}
+
+fn costs_of(model: &Model, shapes: &InputShapes) -> Result<(data::Cost, Vec<cost::LayerCost>)> {
+    let graph = model.graph()?;
+    let constants = Constants::new(&graph)?;
+    let dims = Shapes::of(model, shapes)?.dims;
+    Ok((total(model, &cost::total(&graph, &constants, &dims)), cost::layers(&graph, &constants, &dims)))
+}
+
+fn total(model: &Model, c: &cost::Cost) -> data::Cost {
+    data::Cost {
+        params: c.params,
+        macs: c.macs,
+        weight_bytes: c.weight_bytes,
+        file_bytes: Some(model.origin().file_bytes).filter(|b| *b > 0),
+        peak_activation_bytes: Some(c.peak_activation_bytes),
+    }
+}
+
+fn layer(l: &cost::LayerCost) -> data::LayerCost {
+    data::LayerCost { macs: l.cost.macs, params: l.cost.params, output_shape: l.output_shape.clone() }
+}
+
+fn change(before: &cost::LayerCost, after: Option<&cost::LayerCost>) -> data::LayerChange {
+    let channels = |l: &cost::LayerCost| match l.op.as_str() {
+        "Conv" | "ConvTranspose" => l.output_shape.get(1).copied(),
+        _ => l.output_shape.last().copied(),
+    };
+    data::LayerChange {
+        node: before.node.clone(),
+        op: before.op.clone(),
+        before: Some(layer(before)),
+        after: after.map(layer),
+        channels: after.and_then(|a| Some([channels(before)?, channels(a)?])),
+        reason: None,
+    }
+}
+
+fn op_counts(model: &Model) -> BTreeMap<String, usize> {
+    let mut out = BTreeMap::new();
+    for node in &model.graph_proto().node {
+        *out.entry(node.op_type().to_owned()).or_insert(0) += 1;
+    }
+    out
+}
+
+/// The proof's outcome.
+pub(super) fn verification(v: &verify::Verification, tolerance: f64) -> data::Verification {
+    let status = match v.status {
+        verify::Status::Passed => "passed",
+        verify::Status::Failed => "failed",
+        verify::Status::Unverified => "unverified",
+    };
+    let first = v.first_difference.as_ref().map(|d| data::FirstDifference {
+        node: d.node.clone(),
+        value: d.value.clone(),
+        reason: d.reason.clone(),
+    });
+    data::Verification {
+        status: status.into(),
+        reason: v.reason.clone(),
+        first_difference: first,
+        compared: v.compared,
+        max_rel_error: Some(v.max_rel_error).filter(|e| e.is_finite()),
+        tolerance,
+        samples: v.samples,
+        sensitivity: v.sensitivity,
+        notes: v.notes.clone(),
+    }
+}
+
+/// A proof that was not asked for.
+pub(super) fn skipped(tolerance: f64) -> data::Verification {
+    data::Verification {
+        status: "skipped".into(),
+        reason: None,
+        first_difference: None,
+        compared: 0,
+        max_rel_error: None,
+        tolerance,
+        samples: 0,
+        sensitivity: 0.0,
+        notes: Vec::new(),
+    }
+}
+
+/// Agreement of outputs; the head carries the worst output's figures.
+pub(super) fn fidelity(f: &verify::Fidelity) -> data::Fidelity {
+    let one = |o: &verify::OutputFidelity| data::OutputFidelity {
+        name: o.name.clone(),
+        top1_agreement: o.top1_agreement,
+        kl: o.kl,
+        cosine: o.cosine,
+        sqnr_db: Some(o.sqnr_db).filter(|s| s.is_finite()),
+        max_abs_error: o.max_abs_error,
+    };
+    let worst = f.outputs.iter().min_by(|a, b| a.sqnr_db.total_cmp(&b.sqnr_db)).map(one).unwrap_or_default();
+    data::Fidelity {
+        samples: f.samples,
+        top1_agreement: worst.top1_agreement,
+        kl: worst.kl,
+        cosine: worst.cosine,
+        sqnr_db: worst.sqnr_db,
+        max_abs_error: worst.max_abs_error,
+        outputs: f.outputs.iter().map(one).collect(),
+    }
+}

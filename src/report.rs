@@ -1,0 +1,315 @@
+//! What a run has to say, as plain serialisable data: the field names are the contract with users. Text is made from it, never beside it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub mod text;
+
+/// Costs of a network.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Cost {
+    /// Parameters.
+    pub params: u64,
+    /// Multiply-adds; the pruning papers call one a FLOP.
+    pub macs: u64,
+    /// Bytes of the parameters.
+    pub weight_bytes: u64,
+    /// Bytes of the file, external data included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_bytes: Option<u64>,
+    /// The most bytes of activations alive at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_activation_bytes: Option<u64>,
+}
+
+/// Costs of a layer.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct LayerCost {
+    /// Multiply-adds.
+    pub macs: u64,
+    /// Parameters.
+    pub params: u64,
+    /// Dims of its output.
+    pub output_shape: Vec<usize>,
+}
+
+/// A layer of one network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Layer {
+    /// The node.
+    pub node: String,
+    /// Its operator.
+    pub op: String,
+    /// Its costs.
+    #[serde(flatten)]
+    pub cost: LayerCost,
+}
+
+/// A layer before and after.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LayerChange {
+    /// The node.
+    pub node: String,
+    /// Its operator.
+    pub op: String,
+    /// Before; `None` where it is new.
+    pub before: Option<LayerCost>,
+    /// After; `None` where it is gone.
+    pub after: Option<LayerCost>,
+    /// Filters before and after.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channels: Option<[usize; 2]>,
+    /// Why none of its filters went.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// An axis of a group.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GroupAxis {
+    /// The value.
+    pub value: String,
+    /// Which axis.
+    pub axis: usize,
+    /// Coordinates that a unit has in it.
+    pub per_unit: u32,
+}
+
+/// The distribution of filter norms.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Norms {
+    /// Smallest.
+    pub min: f64,
+    /// Largest.
+    pub max: f64,
+    /// Mean.
+    pub mean: f64,
+    /// Standard deviation.
+    pub std: f64,
+}
+
+/// A coupled group.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Group {
+    /// Its number.
+    pub id: usize,
+    /// The first node whose filters make it.
+    pub name: String,
+    /// Units.
+    pub units: usize,
+    /// Whether removing a unit equals masking it.
+    pub exact: bool,
+    /// `inner` or `residual`.
+    pub scope: String,
+    /// Its axes.
+    pub axes: Vec<GroupAxis>,
+    /// Its filters' norms.
+    pub norms: Norms,
+}
+
+/// An axis that stays whole.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pinned {
+    /// The weight.
+    pub value: String,
+    /// Its filter axis.
+    pub axis: usize,
+    /// The layer whose filters stay.
+    pub layer: String,
+    /// The node that holds them; empty where it is the graph's interface.
+    pub node: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What `inspect` says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Inspection {
+    /// `secateur-inspect/1`.
+    pub format: String,
+    /// The model.
+    pub model: String,
+    /// Costs.
+    pub cost: Cost,
+    /// Contractions, in the graph's order.
+    pub layers: Vec<Layer>,
+    /// What can go.
+    pub groups: Vec<Group>,
+    /// What cannot.
+    pub pinned: Vec<Pinned>,
+}
+
+/// The budget of a plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Budget {
+    /// The pruning rate.
+    pub rate: f64,
+}
+
+/// What a group loses.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedGroup {
+    /// Its number.
+    pub id: usize,
+    /// Its name.
+    pub name: String,
+    /// Its units.
+    pub units: usize,
+    /// The units that go.
+    pub remove: Vec<usize>,
+}
+
+/// What one axis of one value loses, in the original's coordinates.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cut {
+    /// The value.
+    pub value: String,
+    /// `initializer` or `activation`.
+    pub kind: String,
+    /// The axis.
+    pub axis: usize,
+    /// Its length in the original.
+    pub length: usize,
+    /// What goes.
+    pub remove: Vec<usize>,
+    /// The nodes that read it so, where readers differ.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub readers: Vec<String>,
+}
+
+/// A plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// `secateur-plan/1`.
+    pub format: String,
+    /// SHA-256 of the model's file.
+    pub model_sha256: String,
+    /// How units were ranked.
+    pub criterion: String,
+    /// Which groups were candidates.
+    pub scope: String,
+    /// How much was asked for.
+    pub budget: Budget,
+    /// What each candidate group loses.
+    pub groups: Vec<PlannedGroup>,
+    /// What that means for every value.
+    pub cuts: Vec<Cut>,
+}
+
+/// How the proof ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Verification {
+    /// `passed`, `failed`, `unverified` or `skipped`.
+    pub status: String,
+    /// Why, where it did not pass.
+    pub reason: Option<String>,
+    /// Where the models first differ.
+    pub first_difference: Option<FirstDifference>,
+    /// Values compared in each run.
+    pub compared: usize,
+    /// Largest difference; `null` where it is not finite.
+    pub max_rel_error: Option<f64>,
+    /// What was allowed.
+    pub tolerance: f64,
+    /// Runs.
+    pub samples: usize,
+    /// How much the masks change what was compared.
+    pub sensitivity: f64,
+    /// Remarks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// Where two models first differ.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FirstDifference {
+    /// The node.
+    pub node: String,
+    /// The value compared.
+    pub value: Option<String>,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// Agreement with the untouched original: the worst output's figures, then each output's.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Fidelity {
+    /// Samples.
+    pub samples: usize,
+    /// Share of samples with the same top-1.
+    pub top1_agreement: Option<f64>,
+    /// Mean divergence, in nats.
+    pub kl: Option<f64>,
+    /// Cosine.
+    pub cosine: f64,
+    /// Signal over difference, in decibels; `null` where nothing differs.
+    pub sqnr_db: Option<f64>,
+    /// Largest difference.
+    pub max_abs_error: f64,
+    /// Each output.
+    pub outputs: Vec<OutputFidelity>,
+}
+
+/// Agreement of one output.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct OutputFidelity {
+    /// The output.
+    pub name: String,
+    /// Share of samples with the same top-1.
+    pub top1_agreement: Option<f64>,
+    /// Mean divergence, in nats.
+    pub kl: Option<f64>,
+    /// Cosine.
+    pub cosine: f64,
+    /// Signal over difference, in decibels.
+    pub sqnr_db: Option<f64>,
+    /// Largest difference.
+    pub max_abs_error: f64,
+}
+
+/// How often each operator occurs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpCounts {
+    /// In the model before.
+    pub before: BTreeMap<String, usize>,
+    /// In the model after.
+    pub after: BTreeMap<String, usize>,
+}
+
+/// What `prune` and `compare` say.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// `secateur-report/1`.
+    pub format: String,
+    /// The model before.
+    pub model: String,
+    /// Costs before.
+    pub before: Cost,
+    /// Costs after.
+    pub after: Cost,
+    /// Operators.
+    pub ops: OpCounts,
+    /// Contractions, in the graph's order.
+    pub layers: Vec<LayerChange>,
+    /// The proof.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verification: Option<Verification>,
+    /// Agreement with the original.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fidelity: Option<Fidelity>,
+    /// Whether every cut equals masking.
+    pub exact: bool,
+    /// `verification` or `unverified`, where the model was withheld.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+    /// Why it was withheld.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused_reason: Option<String>,
+    /// Remarks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// What went.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
+}

@@ -1,0 +1,85 @@
+//! Comparing values: relative to each value's largest magnitude, plus a small absolute term.
+
+use std::collections::HashMap;
+
+use super::pairing::{Output, select};
+use crate::model::{Removed, Tensor};
+
+/// Added to a value's largest magnitude, so that a value that is all but zero is not measured by itself.
+const ABSOLUTE: f64 = 1e-6;
+
+/// How far the pruned model's value is from the kept part of the expected one.
+pub(super) fn error_at(output: &Output, expected: &Tensor, found: &Tensor) -> f64 {
+    select(expected, &output.kept).map_or(f64::INFINITY, |kept| relative_error(&kept, found))
+}
+
+/// How far the masks move the compared values, in the same measure.
+pub(super) fn change(outputs: &[Output], masked: &[Tensor], plain: &[Tensor]) -> f64 {
+    let each =
+        outputs.iter().zip(masked).zip(plain).map(|((o, m), p)| match (select(m, &o.kept), select(p, &o.kept)) {
+            (Ok(m), Ok(p)) => relative_error(&p, &m),
+            _ => 0.0,
+        });
+    each.filter(|e| e.is_finite()).fold(0.0, f64::max)
+}
+
+/// The largest difference as a share of the largest magnitude; infinite where shapes, types, NaN or infinities disagree.
+pub(super) fn relative_error(expected: &Tensor, found: &Tensor) -> f64 {
+    if expected.dims != found.dims || expected.dtype != found.dtype {
+        return f64::INFINITY;
+    }
+    let (Some(a), Some(b)) = (expected.floats(), found.floats()) else {
+        return if expected.data == found.data { 0.0 } else { f64::INFINITY };
+    };
+    let (mut largest, mut difference) = (0f64, 0f64);
+    for (x, y) in a.iter().zip(&b) {
+        if x.is_finite() && y.is_finite() {
+            largest = largest.max(f64::from(x.abs()));
+            difference = difference.max((f64::from(*x) - f64::from(*y)).abs());
+        } else if !(x == y || (x.is_nan() && y.is_nan())) {
+            return f64::INFINITY;
+        }
+    }
+    difference / (largest + ABSOLUTE)
+}
+
+/// What the masked channels showed of themselves: one that is zero, or the same as a kept one, cannot show that its mask is right.
+pub(super) struct Seen<'a> {
+    values: Vec<(&'a str, &'a Removed)>,
+    shown: HashMap<(usize, usize), bool>,
+}
+
+impl<'a> Seen<'a> {
+    pub(super) fn new(masked: &'a [String], removed: &'a [Removed]) -> Self {
+        let entry = |name: &'a String| removed.iter().find(|r| r.value == *name).map(|r| (name.as_str(), r));
+        let values: Vec<_> = masked.iter().filter_map(entry).collect();
+        let channels =
+            values.iter().enumerate().flat_map(|(v, (_, r))| r.indices.iter().map(move |&i| ((v, i), false)));
+        Self { shown: channels.collect(), values }
+    }
+
+    /// Looks at the masked values of one run, in the order of their names.
+    pub(super) fn look(&mut self, masked: &[Tensor]) {
+        for (v, ((_, removed), tensor)) in self.values.iter().zip(masked).enumerate() {
+            let Some(kept) = removed.kept().first().and_then(|&k| channel(tensor, removed.axis, k)) else { continue };
+            let largest = tensor.floats().unwrap_or_default().iter().fold(0f32, |m, x| m.max(x.abs()));
+            for &i in &removed.indices {
+                let Some(own) = channel(tensor, removed.axis, i) else { continue };
+                let loud = own.iter().any(|x| x.abs() > 1e-5 * largest);
+                let distinct = own.iter().zip(&kept).any(|(a, b)| (a - b).abs() > 1e-5 * largest);
+                if loud && distinct {
+                    self.shown.insert((v, i), true);
+                }
+            }
+        }
+    }
+
+    /// Removed channels that never showed.
+    pub(super) fn silent(&self) -> usize {
+        self.shown.values().filter(|s| !**s).count()
+    }
+}
+
+fn channel(tensor: &Tensor, axis: usize, i: usize) -> Option<Vec<f32>> {
+    tensor.select(axis, &[i]).ok()?.floats()
+}

@@ -1,0 +1,74 @@
+//! The judge's own tables: which axis of which operand an operator sums over, and which operands are integers that carry shape.
+//! That the analysis has its own is deliberate.
+
+use crate::model::proto::NodeProto;
+
+/// The operands that a node sums over, each with the axis, given the operands' ranks.
+pub(super) fn summed(node: &NodeProto, rank: &dyn Fn(usize) -> Option<usize>) -> Vec<(usize, usize)> {
+    let flag = |name| node.attr_int(name).unwrap_or(0) != 0;
+    let last = |slot: usize| rank(slot).and_then(|r| r.checked_sub(1)).map(|k| (slot, k));
+    let before_last = |slot: usize| rank(slot).map(|r| (slot, r.saturating_sub(2)));
+    match node.op_type() {
+        "Conv" | "ConvTranspose" => vec![(0, 1)],
+        "Gemm" => vec![(0, usize::from(!flag("transA"))), (1, usize::from(flag("transB")))],
+        "MatMul" => last(0).into_iter().chain(before_last(1)).collect(),
+        "ReduceSum" | "ReduceSumSquare" | "ReduceL1" | "ReduceL2" => {
+            (0..rank(0).unwrap_or(0)).map(|k| (0, k)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Whether the node's first output is compared.
+pub(super) fn contracts(node: &NodeProto) -> bool {
+    matches!(
+        node.op_type(),
+        "Conv"
+            | "ConvTranspose"
+            | "Gemm"
+            | "MatMul"
+            | "Einsum"
+            | "ReduceSum"
+            | "ReduceSumSquare"
+            | "ReduceL1"
+            | "ReduceL2"
+    )
+}
+
+/// Whether the operand is made of integers that may be recomputed by a cut.
+pub(super) fn carries_shape(op: &str, slot: usize) -> bool {
+    matches!((op, slot), ("Reshape" | "Pad" | "Split" | "Expand" | "Tile", 1) | ("Slice", 1 | 2))
+}
+
+/// Attributes that a cut may rewrite.
+pub(super) fn rewritable(op: &str, attribute: &str) -> bool {
+    matches!(
+        (op, attribute),
+        ("Conv" | "ConvTranspose", "group")
+            | ("Split", "split" | "num_outputs")
+            | ("Slice", "starts" | "ends")
+            | ("Pad", "pads")
+            | ("Reshape", "shape")
+    )
+}
+
+/// How a random weight in that slot should look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// Normal, scaled by its fan-in.
+    Weight,
+    /// Between 0.5 and 1.5.
+    Positive,
+    /// Small, around 0.
+    Offset,
+}
+
+/// The operands that the proof of the structure may fill with random numbers.
+pub(super) fn weight(op: &str, slot: usize) -> Option<Look> {
+    match (op, slot) {
+        ("Conv" | "ConvTranspose" | "Gemm", 1) | ("MatMul" | "Gemm", 0) | ("MatMul", 1) => Some(Look::Weight),
+        ("Conv" | "ConvTranspose" | "Gemm", 2) | ("BatchNormalization", 2 | 3) => Some(Look::Offset),
+        ("BatchNormalization", 1 | 4) | ("PRelu", 1) => Some(Look::Positive),
+        _ => None,
+    }
+}

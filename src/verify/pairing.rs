@@ -1,0 +1,229 @@
+//! Nodes of the two models, paired by the names of what they make; their constants, paired by input slot, must be the original's kept
+//! values bit for bit. This, not the outputs, catches a wrong index inside a weight.
+
+use std::collections::{HashMap, HashSet};
+
+use super::contractions::{carries_shape, contracts, rewritable};
+use super::{Case, Difference};
+use crate::error::Result;
+use crate::model::constant::Known;
+use crate::model::proto::{AttributeProto, NodeProto};
+use crate::model::{Constants, Dims, Graph, Node, Removed, Tensor};
+use crate::runtime;
+
+/// A constant operand of a pair of nodes.
+#[derive(Debug)]
+pub(super) struct Operand {
+    /// Which input.
+    pub slot: usize,
+    /// The original's.
+    pub before: Known,
+    /// What the cut claims of it: (axis, kept indices).
+    pub kept: Vec<(usize, Vec<usize>)>,
+}
+
+/// A node of the original and the one that makes the same value in the pruned model.
+#[derive(Debug)]
+pub(super) struct Pair {
+    /// Position in the original.
+    pub before: usize,
+    /// Position in the pruned model.
+    pub after: usize,
+    /// Constant operands.
+    pub operands: Vec<Operand>,
+}
+
+/// A value that is compared, and what is kept of it.
+#[derive(Debug, Clone)]
+pub(super) struct Output {
+    /// Its name.
+    pub value: String,
+    /// The node that makes it.
+    pub node: String,
+    /// (axis, kept indices).
+    pub kept: Vec<(usize, Vec<usize>)>,
+}
+
+/// The two models side by side.
+#[derive(Debug)]
+pub(super) struct Pairing<'a> {
+    pub case: &'a Case<'a>,
+    pub before: Graph<'a>,
+    pub after: Graph<'a>,
+    pub dims: Dims,
+    pub pairs: Vec<Pair>,
+}
+
+impl<'a> Pairing<'a> {
+    /// Pairs, or says what does not match.
+    pub(super) fn new(case: &'a Case<'a>) -> Result<std::result::Result<Self, Difference>> {
+        let (before, after) = (case.original.graph()?, case.pruned.graph()?);
+        let (known_before, known_after) = (Constants::new(&before)?, Constants::new(&after)?);
+        let dims = runtime::dims(case.original, case.feeds)?;
+        let mut pairing = Self { case, before, after, dims, pairs: Vec::new() };
+        if let Some(difference) =
+            pairing.interface_differs().or_else(|| pairing.find_pairs(&known_before, &known_after))
+        {
+            return Ok(Err(difference));
+        }
+        Ok(pairing.missing(&known_before).map_or(Ok(pairing), Err))
+    }
+
+    /// The outputs of all contractions, and the graph's outputs, in the graph's order.
+    pub(super) fn compared(&self) -> Vec<Output> {
+        let mut out = Vec::new();
+        for pair in &self.pairs {
+            let node = &self.before.nodes()[pair.before];
+            for (slot, value) in node.outputs.iter().enumerate() {
+                let Some(value) = value.map(|v| self.before.value(v)) else { continue };
+                if (slot == 0 && contracts(node.proto)) || value.is_output {
+                    out.push(Output {
+                        value: value.name.into(),
+                        node: node.name().into(),
+                        kept: self.kept(value.name, ""),
+                    });
+                }
+            }
+        }
+        out
+    }
+
+    /// What the cut claims to keep of a value, as `reader` sees it.
+    pub(super) fn kept(&self, value: &str, reader: &str) -> Vec<(usize, Vec<usize>)> {
+        let mine = |r: &&Removed| r.concerns(value, reader) && !r.indices.is_empty();
+        self.case.removed.iter().filter(mine).map(|r| (r.axis, r.kept())).collect()
+    }
+
+    /// What the cut claims to remove of a value's axis.
+    pub(super) fn removed(&self, value: &str, axis: usize) -> Option<&'a Removed> {
+        self.case.removed.iter().find(|r| r.value == value && r.axis == axis && !r.indices.is_empty())
+    }
+
+    fn interface_differs(&self) -> Option<Difference> {
+        let (a, b) = (self.case.original.graph_proto(), self.case.pruned.graph_proto());
+        let fed = |g: &crate::model::proto::GraphProto| {
+            let filled: HashSet<&str> = g.initializer.iter().map(|t| t.name()).collect();
+            g.input.iter().filter(|i| !filled.contains(i.name())).cloned().collect::<Vec<_>>()
+        };
+        let same = fed(a) == fed(b) && a.output == b.output;
+        (!same).then(|| Difference {
+            node: a.name().into(),
+            value: None,
+            reason: "the graph's inputs or outputs have changed".into(),
+        })
+    }
+
+    fn find_pairs(&mut self, known_before: &Constants, known_after: &Constants) -> Option<Difference> {
+        let makers: HashMap<&str, usize> = self
+            .before
+            .nodes()
+            .iter()
+            .enumerate()
+            .flat_map(|(i, n)| n.proto.output.iter().map(move |o| (o.as_str(), i)))
+            .collect();
+        for (after, node) in self.after.nodes().iter().enumerate().filter(|(_, n)| !known_after.covers(n)) {
+            let fail = |reason: &str| Some(Difference { node: node.name().into(), value: None, reason: reason.into() });
+            let Some(&i) = node.proto.output.iter().find(|o| !o.is_empty()).and_then(|o| makers.get(o.as_str())) else {
+                return fail("the original has no node that makes this value");
+            };
+            let original = &self.before.nodes()[i];
+            if let Some(reason) = node_differs(original.proto, node.proto) {
+                return fail(&reason);
+            }
+            match self.operands(original, node, known_before, known_after) {
+                Ok(operands) => self.pairs.push(Pair { before: i, after, operands }),
+                Err(reason) => return fail(&reason),
+            }
+        }
+        None
+    }
+
+    fn operands(
+        &self,
+        a: &Node<'_>,
+        b: &Node<'_>,
+        known_a: &Constants,
+        known_b: &Constants,
+    ) -> std::result::Result<Vec<Operand>, String> {
+        let mut out = Vec::new();
+        for slot in 0..a.inputs.len().max(b.inputs.len()) {
+            let shape = carries_shape(a.op(), slot);
+            let (x, y) = (a.input(slot), b.input(slot));
+            let (before, after) = (x.and_then(|v| known_a.get(v)), y.and_then(|v| known_b.get(v)));
+            match (before, after) {
+                (Some(before), Some(after)) => {
+                    let value = x.map_or("", |v| self.before.name(v));
+                    let kept = self.kept(value, a.name());
+                    let recomputed = !same_bits(before, after, &kept)?;
+                    if recomputed && !(shape && before.ints().is_some() && after.ints().is_some()) {
+                        return Err(format!(
+                            "its constant in input {slot} ('{value}') does not hold the original's kept values"
+                        ));
+                    }
+                    out.push(Operand { slot, before: before.clone(), kept });
+                }
+                (None, Some(_)) if shape => {}
+                _ if x.map(|v| self.before.name(v)) != y.map(|v| self.after.name(v)) => {
+                    return Err(format!("input {slot} reads another value than in the original"));
+                }
+                _ => {}
+            }
+        }
+        Ok(out)
+    }
+
+    /// A contraction or an output that the pruned model has lost, though the original's outputs depend on it.
+    fn missing(&self, known: &Constants) -> Option<Difference> {
+        let there: HashSet<usize> = self.pairs.iter().map(|p| p.before).collect();
+        let lost = |n: &&Node<'_>| {
+            contracts(n.proto) && !known.covers(n) && !there.contains(&n.id.index()) && self.is_needed(n)
+        };
+        let node = self.before.nodes().iter().find(lost)?;
+        Some(Difference { node: node.name().into(), value: None, reason: "the pruned model has lost this node".into() })
+    }
+
+    fn is_needed(&self, node: &Node<'_>) -> bool {
+        let mut open = vec![node.id];
+        let mut seen = HashSet::new();
+        while let Some(id) = open.pop() {
+            for value in self.before.node(id).outputs.iter().flatten().map(|v| self.before.value(*v)) {
+                if value.is_output {
+                    return true;
+                }
+                open.extend(value.readers.iter().map(|r| r.0).filter(|r| seen.insert(*r)));
+            }
+        }
+        false
+    }
+}
+
+/// Whether `after` is `before` at the kept coordinates. `Err`: the claim does not fit the constant.
+fn same_bits(before: &Known, after: &Known, kept: &[(usize, Vec<usize>)]) -> std::result::Result<bool, String> {
+    let mut dims = before.dims().to_vec();
+    for (axis, index) in kept {
+        *dims.get_mut(*axis).ok_or("the cut names an axis that a constant does not have")? = index.len();
+    }
+    if dims != after.dims() || before.dtype() != after.dtype() {
+        return Ok(false);
+    }
+    if let (Known::Fill { element: a, .. }, Known::Fill { element: b, .. }) = (before, after) {
+        return Ok(a == b);
+    }
+    Ok(select(&before.tensor(), kept).map_err(|e| e.to_string())?.data == after.tensor().data)
+}
+
+/// The kept part of a tensor.
+pub(super) fn select(whole: &Tensor, kept: &[(usize, Vec<usize>)]) -> Result<Tensor> {
+    kept.iter().try_fold(whole.clone(), |t, (axis, index)| t.select(*axis, index))
+}
+
+/// What is different in two nodes, their operands aside.
+fn node_differs(a: &NodeProto, b: &NodeProto) -> Option<String> {
+    if (a.op_type(), a.domain(), &a.output) != (b.op_type(), b.domain(), &b.output) {
+        return Some("it is another operator, or makes other values, than in the original".into());
+    }
+    let others = |n: &NodeProto| {
+        n.attribute.iter().filter(|x| !rewritable(n.op_type(), x.name())).cloned().collect::<Vec<AttributeProto>>()
+    };
+    (others(a) != others(b)).then(|| "its attributes have changed".into())
+}

@@ -1,0 +1,155 @@
+//! The twin: the original's structure, every reader with its own copy of each constant, and 0/1 masks where contractions read removed channels.
+
+use std::collections::HashMap;
+
+use super::contractions::summed;
+use super::pairing::{Pair, Pairing};
+use crate::error::Result;
+use crate::model::constant::Known;
+use crate::model::proto::{GraphProto, ModelProto, NodeProto, TensorProto};
+use crate::model::{Constants, Model, Removed, Tensor};
+
+/// Tensors by (pair, slot).
+pub(super) type BySlot = HashMap<(usize, usize), Tensor>;
+
+/// What the constants of a twin hold.
+pub(super) enum Weights<'r> {
+    /// The pruned model's values at kept coordinates, the original's elsewhere. As these are equal bit for bit where that was
+    /// checked, it is the original's constant.
+    AsWritten,
+    /// These, where there is one.
+    Random(&'r BySlot),
+}
+
+/// A twin, ready to run.
+pub(super) struct Twin {
+    pub model: Model,
+    /// Values that some mask was put on, without repeats.
+    pub masked: Vec<String>,
+}
+
+impl Pairing<'_> {
+    /// The twin with those weights.
+    pub(super) fn twin(&self, weights: &Weights<'_>) -> Result<Twin> {
+        let known = Constants::new(&self.before)?;
+        let mut graph = self.shell(self.case.original.graph_proto());
+        let mut masked = Vec::new();
+        let by_node: HashMap<usize, (usize, &Pair)> =
+            self.pairs.iter().enumerate().map(|(p, pair)| (pair.before, (p, pair))).collect();
+        for (i, node) in self.before.nodes().iter().enumerate().filter(|(_, n)| !known.covers(n)) {
+            let mut proto = node.proto.clone();
+            let mut given = Vec::new();
+            if let Some((p, pair)) = by_node.get(&i) {
+                for operand in &pair.operands {
+                    let tensor = match weights {
+                        Weights::Random(random) => random.get(&(*p, operand.slot)),
+                        Weights::AsWritten => None,
+                    };
+                    if let Some(tensor) = tensor {
+                        let name = format!("secateur_twin_{i}_{}", operand.slot);
+                        proto.input[operand.slot].clone_from(&name);
+                        given.push(tensor.to_proto(&name));
+                    }
+                }
+            }
+            for (slot, removed) in self.masks(i, &known) {
+                let (mask, mul) = mask(&proto, slot, removed, self.rank(&proto.input[slot]));
+                graph.initializer.push(mask);
+                proto.input[slot].clone_from(&mul.output[0]);
+                if !masked.contains(&removed.value) {
+                    masked.push(removed.value.clone());
+                }
+                graph.node.push(mul);
+            }
+            graph.initializer.extend(given);
+            graph.node.push(proto);
+        }
+        self.add_known(&mut graph, &known, &self.before);
+        Ok(Twin { model: self.wrap(self.case.original.proto(), graph)?, masked })
+    }
+
+    /// The pruned model with other constants in some slots.
+    pub(super) fn pruned_with(&self, weights: &BySlot) -> Result<Model> {
+        let known = Constants::new(&self.after)?;
+        let mut graph = self.shell(self.case.pruned.graph_proto());
+        let by_node: HashMap<usize, usize> = self.pairs.iter().enumerate().map(|(p, pair)| (pair.after, p)).collect();
+        for (i, node) in self.after.nodes().iter().enumerate().filter(|(_, n)| !known.covers(n)) {
+            let mut proto = node.proto.clone();
+            for slot in 0..proto.input.len() {
+                if let Some(tensor) = by_node.get(&i).and_then(|p| weights.get(&(*p, slot))) {
+                    let name = format!("secateur_pruned_{i}_{slot}");
+                    proto.input[slot].clone_from(&name);
+                    graph.initializer.push(tensor.to_proto(&name));
+                }
+            }
+            graph.node.push(proto);
+        }
+        self.add_known(&mut graph, &known, &self.after);
+        self.wrap(self.case.pruned.proto(), graph)
+    }
+
+    /// The operands of a node that a mask belongs on.
+    fn masks(&self, node: usize, known: &Constants) -> Vec<(usize, &Removed)> {
+        let node = &self.before.nodes()[node];
+        let rank = |slot: usize| node.input(slot).and_then(|v| self.dims.get(v)).map(<[usize]>::len);
+        let sums = summed(node.proto, &rank).into_iter();
+        sums.filter_map(|(slot, axis)| {
+            let value = node.input(slot).filter(|v| known.get(*v).is_none())?;
+            Some((slot, self.removed(self.before.name(value), axis)?))
+        })
+        .collect()
+    }
+
+    fn rank(&self, value: &str) -> usize {
+        self.before.find(value).and_then(|v| self.dims.get(v)).map_or(0, <[usize]>::len)
+    }
+
+    fn shell(&self, graph: &GraphProto) -> GraphProto {
+        let filled: Vec<&str> = graph.initializer.iter().map(|t| t.name()).collect();
+        let input = graph.input.iter().filter(|i| !filled.contains(&i.name())).cloned().collect();
+        GraphProto { name: graph.name.clone(), input, output: graph.output.clone(), ..GraphProto::default() }
+    }
+
+    /// All constants of a graph under their own names; those that nothing reads are left behind when it is loaded.
+    fn add_known(&self, out: &mut GraphProto, known: &Constants, graph: &crate::model::Graph<'_>) {
+        for id in graph.value_ids() {
+            match known.get(id) {
+                Some(Known::Dense(t)) => out.initializer.push(t.to_proto(graph.name(id))),
+                Some(fill @ Known::Fill { .. })
+                    if out.node.iter().any(|n| n.input.iter().any(|i| i == graph.name(id))) =>
+                {
+                    out.initializer.push(fill.tensor().to_proto(graph.name(id)));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn wrap(&self, model: &ModelProto, graph: GraphProto) -> Result<Model> {
+        Model::new(ModelProto {
+            ir_version: model.ir_version,
+            opset_import: model.opset_import.clone(),
+            functions: model.functions.clone(),
+            graph: Some(graph),
+            ..ModelProto::default()
+        })
+    }
+}
+
+/// A mask of zeros at removed coordinates, and the node that multiplies by it.
+fn mask(reader: &NodeProto, slot: usize, removed: &Removed, rank: usize) -> (TensorProto, NodeProto) {
+    let mut dims = vec![1; rank.max(removed.axis + 1)];
+    dims[removed.axis] = removed.length;
+    let mut values = vec![1.0; removed.length];
+    removed.indices.iter().for_each(|&i| values[i] = 0.0);
+    let unique = format!("{}_{slot}_{}", crate::model::graph::node_name(reader), removed.axis);
+    let (name, out) = (format!("secateur_mask_{unique}"), format!("secateur_masked_{unique}"));
+    let mul = NodeProto {
+        op_type: Some("Mul".into()),
+        name: Some(out.clone()),
+        input: vec![reader.input[slot].clone(), name.clone()],
+        output: vec![out],
+        ..NodeProto::default()
+    };
+    (Tensor::from_floats(dims, &values).to_proto(&name), mul)
+}
