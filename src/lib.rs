@@ -20,6 +20,7 @@
 //! units and groups ([`couple`]); one pass edits ([`cut`]); and a judge that knows nothing of the analysis runs the written file beside
 //! the masked original ([`verify`]).
 
+pub mod build;
 pub mod cost;
 pub mod couple;
 pub mod cut;

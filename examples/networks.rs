@@ -1,0 +1,27 @@
+//! Writes the networks of the pruning papers, with seeded weights: `cargo run --release --example networks -- FOLDER`.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use secateur::Model;
+use secateur::build::networks::{Shortcut, cifar_resnet, resnet, vgg16};
+use secateur::model::write::write_beside;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let folder = PathBuf::from(std::env::args().nth(1).ok_or("say where to: networks FOLDER")?);
+    std::fs::create_dir_all(&folder)?;
+    let networks: [(&str, fn() -> secateur::Result<Model>); 6] = [
+        ("resnet20", || cifar_resnet(20, Shortcut::Pad, 0)),
+        ("resnet20_projection", || cifar_resnet(20, Shortcut::Projection, 0)),
+        ("resnet56", || cifar_resnet(56, Shortcut::Pad, 0)),
+        ("vgg16", || vgg16(0)),
+        ("resnet18", || resnet(18, 0)),
+        ("resnet50", || resnet(50, 0)),
+    ];
+    for (name, build) in networks {
+        let path = folder.join(format!("{name}.onnx"));
+        write_beside(build()?.proto(), &path)?.commit(true)?;
+        println!("{}", path.display());
+    }
+    Ok(())
+}
