@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::error::Result;
 use crate::model::removed::Kind;
-use crate::model::{Constants, Dims, Graph, NodeId, Removed, Source};
+use crate::model::{Constants, Dims, Graph, NodeId, Removed, Source, ValueId};
 use crate::op::{self, AxisId, AxisTable, NodeView, Owner, Statements};
 
 pub mod graph;
@@ -82,12 +82,7 @@ pub struct Coupling {
 pub fn couple(facts: &Facts<'_>) -> Result<Coupling> {
     let known = facts.constants.at(facts.graph, facts.dims)?;
     let table = AxisTable::new(facts.graph, facts.dims, &known);
-    let statements = relate(facts, &table, &known);
-    let solution = solve::solve(&statements);
-    let (groups, pinned) = group::groups(facts, &statements, &solution);
-    let mut coupling = Coupling { statements, groups, pinned };
-    coupling.drop_impossible(facts, &known)?;
-    Ok(coupling)
+    Coupling::from_statements(facts, relate(facts, &table, &known))
 }
 
 /// What every node and the graph's interface say.
@@ -162,13 +157,22 @@ impl Kept for Gone {
 }
 
 impl Coupling {
+    /// The coupling that follows from what was said. Errors where a constant is malformed.
+    pub fn from_statements(facts: &Facts<'_>, statements: Statements) -> Result<Self> {
+        let solution = solve::solve(&statements);
+        let (groups, pinned) = group::groups(facts, &statements, &solution);
+        let mut coupling = Self { statements, groups, pinned };
+        coupling.drop_impossible(facts)?;
+        Ok(coupling)
+    }
+
     /// What the removal means for every value, in the graph's order.
     pub fn removed(&self, facts: &Facts<'_>, gone: &Gone) -> Vec<Removed> {
         let mut out: Vec<Removed> = Vec::new();
         for (id, axis) in self.statements.axes.iter().enumerate() {
             let indices = gone.of(AxisId(id as u32));
             let Owner::Value { value, reader, axis: k } = axis.owner else { continue };
-            if indices.is_empty() {
+            if indices.is_empty() || is_unused(facts.graph, value) {
                 continue;
             }
             let kind = if facts.constants.is_constant(value) { Kind::Initializer } else { Kind::Activation };
@@ -201,9 +205,9 @@ impl Coupling {
     }
 
     /// Takes groups away whose removal would leave a computed shape wrong beyond mending: each is tried with one unit and with two.
-    fn drop_impossible(&mut self, facts: &Facts<'_>, known: &Constants) -> Result<()> {
-        let statements = self.statements.clone();
-        let payloads = Payloads::new(facts, &statements, known)?;
+    fn drop_impossible(&mut self, facts: &Facts<'_>) -> Result<()> {
+        let known = facts.constants.at(facts.graph, facts.dims)?;
+        let payloads = Payloads::new(facts, &self.statements, &known)?;
         let mut dropped = Vec::new();
         for group in &self.groups {
             for n in 1..=2.min(group.units.len().saturating_sub(1)) {
@@ -224,4 +228,10 @@ impl Coupling {
         self.groups.iter_mut().enumerate().for_each(|(id, g)| g.id = id);
         Ok(())
     }
+}
+
+/// Whether a value is a further output that nothing reads, such as Dropout's mask.
+fn is_unused(graph: &Graph<'_>, id: ValueId) -> bool {
+    let value = graph.value(id);
+    matches!(value.source, Source::Node(_, 1..)) && value.readers.is_empty() && !value.is_output
 }

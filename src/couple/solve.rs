@@ -3,6 +3,7 @@
 //! Links are united (union-find). A product is an AND where union-find is an OR: of its factors one stays free, the others are pinned, and
 //! every coordinate of the whole shares the fate of its digit in the free factor. Cost: near-linear in coordinates.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 
 use crate::op::relations::Product;
@@ -33,7 +34,7 @@ pub fn solve(said: &Statements) -> Solution {
         let (forced, mut rest): (Vec<_>, Vec<_>) = open.into_iter().partition(|p| s.free_factors(p).len() < 2);
         if forced.is_empty() {
             let product = rest.remove(0);
-            s.resolve(product, s.best_factor(product));
+            s.resolve(product, s.best_factor(product, said));
         } else {
             for product in forced {
                 let factor = s.free_factors(product).first().copied().unwrap_or(0);
@@ -119,16 +120,11 @@ impl Solution {
         (0..product.factors.len()).filter(|&k| free(&product.factors[k])).collect()
     }
 
-    /// The factor that leaves the most classes free; the outermost of equals.
-    fn best_factor(&self, product: &Product) -> usize {
-        let mut best = (0, 0);
-        for k in 0..product.factors.len() {
-            let n = self.classes_left(product, k);
-            if n > best.1 {
-                best = (k, n);
-            }
-        }
-        best.0
+    /// The factor that leaves the most classes free; of equals the one that the fewest products share, then the outermost.
+    fn best_factor(&self, product: &Product, said: &Statements) -> usize {
+        let shared = |f: AxisId| said.products.iter().filter(|p| p.factors.contains(&f)).count();
+        let rank = |k: usize| (self.classes_left(product, k), Reverse(shared(product.factors[k])), Reverse(k));
+        (0..product.factors.len()).max_by_key(|&k| rank(k)).unwrap_or(0)
     }
 
     /// Classes that could still go if factor `k` were the free one.

@@ -1,0 +1,10 @@
+//! Tests from outside: what a user of the library or the command can see.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+
+mod cli;
+mod fpgm;
+mod mutation;
+mod oracle;
+mod support;
+mod tidy;
+mod zoo;

@@ -1,0 +1,183 @@
+//! The judge is judged: sabotaged cuts must all be refused. A sabotage that leaves the same values is not counted.
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use secateur::Model;
+use secateur::build::networks::{Shortcut, cifar_resnet, resnet, vgg16};
+use secateur::couple::{Coupling, Gone, Unit};
+use secateur::cut::cut;
+use secateur::model::removed::Kind;
+use secateur::model::{ModelProto, Removed};
+use secateur::op::{AxisId, Owner};
+use secateur::plan::Scope;
+use secateur::verify::Status;
+
+use crate::support::{Known1, constant, digits, set_constant, with_random_weights, zoo};
+
+/// Sabotages that must be counted on every model.
+const ENOUGH: usize = 20;
+
+/// What a run of sabotages came to.
+#[derive(Default)]
+struct Tally {
+    counted: usize,
+    missed: Vec<String>,
+}
+
+impl Tally {
+    fn judge(&mut self, known: &Known1<'_>, pruned: ModelProto, removed: &[Removed], what: String) {
+        self.counted += 1;
+        if known.judge(pruned, removed).status != Status::Failed {
+            self.missed.push(what);
+        }
+    }
+}
+
+fn sabotage(model: &Model, shapes: &[&str], label: &str) {
+    let known = Known1::new(model, shapes);
+    let (coupling, gone) = known.choose(0.3, Scope::All);
+    let (pruned, removed) = known.cut(&coupling, &gone);
+    assert_eq!(known.judge(pruned.clone(), &removed).status, Status::Passed, "{label}: the right cut must pass");
+    let mut rng = ChaCha8Rng::seed_from_u64(11);
+    let mut tally = Tally::default();
+    let weights: Vec<&Removed> =
+        removed.iter().filter(|r| r.kind == Kind::Initializer && r.readers.is_empty()).collect();
+    for _ in 0..200 {
+        if tally.counted >= 16 {
+            break;
+        }
+        let target = weights[rng.random_range(0..weights.len())];
+        let mutant =
+            if rng.random() { shifted(&known, &removed, target, &mut rng) } else { swapped(&pruned, target, &mut rng) };
+        if let Some((tensor, what)) = mutant {
+            let mut broken = pruned.clone();
+            if constant(&broken, &target.value).is_some_and(|t| t != tensor)
+                && set_constant(&mut broken, &target.value, &tensor)
+            {
+                tally.judge(&known, broken, &removed, format!("{what} in {}", target.value));
+            }
+        }
+    }
+    let mut tries = 0;
+    while tally.counted < ENOUGH + 2 && tries < 400 {
+        tries += 1;
+        drop_a_relation(&known, &coupling, &mut rng, &mut tally);
+    }
+    assert!(tally.counted >= ENOUGH, "{label}: only {} sabotages count", tally.counted);
+    assert!(tally.missed.is_empty(), "{label}: {} of {} passed: {:?}", tally.missed.len(), tally.counted, tally.missed);
+}
+
+type Mutant = Option<(secateur::model::Tensor, &'static str)>;
+
+/// The constant cut with one kept index replaced by one that should have gone.
+fn shifted(known: &Known1<'_>, removed: &[Removed], target: &Removed, rng: &mut ChaCha8Rng) -> Mutant {
+    let mut tensor = constant(known.model.proto(), &target.value)?;
+    for r in removed.iter().filter(|r| r.value == target.value) {
+        let mut kept = r.kept();
+        if r.axis == target.axis {
+            let (at, wrong) = (rng.random_range(0..kept.len()), r.indices[rng.random_range(0..r.indices.len())]);
+            kept[at] = wrong;
+        }
+        tensor = tensor.select(r.axis, &kept).ok()?;
+    }
+    Some((tensor, "an index is shifted"))
+}
+
+/// The cut constant with two channels swapped.
+fn swapped(pruned: &ModelProto, target: &Removed, rng: &mut ChaCha8Rng) -> Mutant {
+    let tensor = constant(pruned, &target.value)?;
+    let n = tensor.dims[target.axis];
+    let mut order: Vec<usize> = (0..n).collect();
+    order.swap(rng.random_range(0..n), rng.random_range(0..n));
+    Some((tensor.select(target.axis, &order).ok()?, "two channels are swapped"))
+}
+
+/// Forgets one relation, and cuts by what follows from the others. Counted only where the whole coupling would not allow that cut.
+fn drop_a_relation(known: &Known1<'_>, coupling: &Coupling, rng: &mut ChaCha8Rng, tally: &mut Tally) {
+    let mut said = coupling.statements.clone();
+    let what = if rng.random_range(0..3) == 0 && !said.products.is_empty() {
+        let product = said.products.remove(rng.random_range(0..said.products.len()));
+        format!("a product of {} is dropped", known.graph.node(product.node).name())
+    } else {
+        let link = said.links.remove(rng.random_range(0..said.links.len()));
+        format!("a link of {:?} is dropped", said.axes[link.part.index()].owner)
+    };
+    let facts = known.facts();
+    let Ok(wrong) = Coupling::from_statements(&facts, said) else { return };
+    let units = wrong.groups.iter().flat_map(|g| g.units.iter().take(g.units.len() - 1));
+    let units: Vec<&Unit> = units.filter(|_| rng.random_range(0..3) == 0).collect();
+    let gone = Gone::new(units.into_iter());
+    if is_right(coupling, &gone) {
+        return;
+    }
+    if let Ok(pruned) = cut(&facts, &wrong, &gone) {
+        tally.judge(known, pruned, &wrong.removed(&facts, &gone), what);
+    }
+}
+
+/// Whether a cut is one that the right coupling allows: of every unit, all coordinates of values go or none.
+fn is_right(coupling: &Coupling, gone: &Gone) -> bool {
+    let said = &coupling.statements;
+    let of_value = |axis: AxisId| matches!(said.axes[axis.index()].owner, Owner::Value { .. });
+    let goes = |&(axis, i): &(AxisId, u32)| gone.of(axis).contains(&(i as usize));
+    let mut explained = 0;
+    for unit in coupling.groups.iter().flat_map(|g| &g.units) {
+        let coordinates: Vec<_> = unit.coordinates.iter().filter(|c| of_value(c.0)).collect();
+        match coordinates.iter().filter(|c| goes(c)).count() {
+            0 => {}
+            n if n == coordinates.len() => explained += n,
+            _ => return false,
+        }
+    }
+    let all = (0..said.axes.len()).map(|a| AxisId(a as u32)).filter(|a| of_value(*a)).map(|a| gone.of(a).len());
+    explained == all.sum::<usize>()
+}
+
+#[test]
+fn sabotaged_cuts_of_the_trained_network_are_refused() {
+    sabotage(&Model::read(&digits()).unwrap(), &[], "digits");
+}
+
+#[test]
+fn sabotaged_cuts_of_built_networks_are_refused() {
+    sabotage(&cifar_resnet(20, Shortcut::Pad, 0).unwrap(), &[], "resnet20");
+    sabotage(&vgg16(0).unwrap(), &[], "vgg16");
+    sabotage(&resnet(18, 0).unwrap(), &[], "resnet18");
+}
+
+#[test]
+fn sabotaged_cuts_of_resnet50_are_refused() {
+    sabotage(&resnet(50, 0).unwrap(), &[], "resnet50");
+}
+
+#[test]
+fn sabotaged_cuts_of_small_real_networks_are_refused() {
+    let names = [
+        "cifar-resnet/resnet20_ts_bn",
+        "cifar-resnet/resnet20_ts_fold",
+        "cifar-resnet/resnet20_dynamo",
+        "cifar-resnet/resnet56_ts_bn",
+        "cifar-resnet/resnet56_ts_fold",
+        "cifar-resnet/resnet56_dynamo",
+        "mlperf-tiny/resnet8_cifar10",
+        "mlperf-tiny/kws_dscnn",
+        "mlperf-tiny/vww_mobilenetv1_025_96",
+        "mnist/burn_mnist",
+        "mnist/digit_recognizer_py_fold",
+    ];
+    for name in names {
+        if let Some(path) = zoo(&format!("{name}.onnx")) {
+            sabotage(&Model::read(&path).unwrap(), &[], name);
+        }
+    }
+}
+
+#[test]
+fn sabotaged_cuts_of_large_real_networks_are_refused() {
+    if let Some(path) = zoo("resnet-imagenet-like/opennsfw_resnet50thin.onnx") {
+        sabotage(&Model::read(&path).unwrap(), &["input:0:1,224,224,3"], "opennsfw");
+    }
+    if let Some(path) = zoo("onnx-light/light_resnet50.onnx") {
+        sabotage(&with_random_weights(&Model::read(&path).unwrap()), &[], "light_resnet50");
+    }
+}

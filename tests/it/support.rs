@@ -1,0 +1,129 @@
+//! What the tests share: models to try, and a prune that keeps every intermediate result in reach.
+
+use std::path::PathBuf;
+
+use secateur::couple::{Coupling, Facts, Gone, couple};
+use secateur::cut::cut;
+use secateur::model::constant::Known;
+use secateur::model::proto::DataType;
+use secateur::model::{Constants, Model, ModelProto, Removed, Tensor};
+use secateur::plan::{Budget, Scope, plan};
+use secateur::score::{CRITERIA, score};
+use secateur::shape::{InputShapes, Shapes};
+use secateur::verify::{Case, Verification, verify};
+
+/// The folder of real models; `None`, and a line that says so, where it is absent. `SECATEUR_ZOO=required` makes that a failure.
+pub(crate) fn zoo(path: &str) -> Option<PathBuf> {
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/zoo").join(path);
+    if file.exists() {
+        return Some(file);
+    }
+    assert!(
+        std::env::var_os("SECATEUR_ZOO").is_none_or(|v| v != "required"),
+        "SECATEUR_ZOO=required, and {path} is not there"
+    );
+    eprintln!("ignored: {path} is not there");
+    None
+}
+
+/// The trained network that the project carries.
+pub(crate) fn digits() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata/digits_resnet.onnx")
+}
+
+/// Everything known of a model.
+pub(crate) struct Known1<'m> {
+    pub model: &'m Model,
+    pub graph: secateur::model::Graph<'m>,
+    pub constants: Constants,
+    pub shapes: Shapes,
+}
+
+impl<'m> Known1<'m> {
+    pub(crate) fn new(model: &'m Model, shapes: &[&str]) -> Self {
+        let given = InputShapes(shapes.iter().map(|s| s.parse().unwrap()).collect());
+        let graph = model.graph().unwrap();
+        let constants = Constants::new(&graph).unwrap();
+        Self { model, graph, constants, shapes: Shapes::of(model, &given).unwrap() }
+    }
+
+    pub(crate) fn facts(&self) -> Facts<'_> {
+        let grown = self.shapes.grown.as_ref().map(|g| &g.dims);
+        Facts { graph: &self.graph, constants: &self.constants, dims: &self.shapes.dims, open: grown.is_some(), grown }
+    }
+
+    /// What goes at that rate, by the paper's criterion.
+    pub(crate) fn choose(&self, rate: f64, scope: Scope) -> (Coupling, Gone) {
+        let coupling = couple(&self.facts()).unwrap();
+        let scores = score(&self.facts(), &coupling, CRITERIA[0]).unwrap();
+        let gone = plan(&coupling, &scores, Budget::Rate(rate), scope).unwrap().gone(&coupling).unwrap();
+        (coupling, gone)
+    }
+
+    pub(crate) fn cut(&self, coupling: &Coupling, gone: &Gone) -> (ModelProto, Vec<Removed>) {
+        (cut(&self.facts(), coupling, gone).unwrap(), coupling.removed(&self.facts(), gone))
+    }
+
+    /// The judge's word on a cut.
+    pub(crate) fn judge(&self, pruned: ModelProto, removed: &[Removed]) -> Verification {
+        let pruned = Model::decode(Model::new(pruned).unwrap().encode().into(), "pruned".as_ref()).unwrap();
+        verify(&Case {
+            original: self.model,
+            pruned: &pruned,
+            removed,
+            feeds: &self.shapes.feeds,
+            grown: self.shapes.grown.as_ref().map(|g| g.feeds.as_slice()),
+            tolerance: 1e-4,
+            seed: 0,
+        })
+        .unwrap()
+    }
+}
+
+/// The same network with seeded random weights where they are made by ConstantOfShape.
+pub(crate) fn with_random_weights(model: &Model) -> Model {
+    let graph = model.graph().unwrap();
+    let constants = Constants::new(&graph).unwrap();
+    let mut proto = model.proto().clone();
+    let g = proto.graph.as_mut().unwrap();
+    let mut weights = secateur::build::GraphBuilder::new(17);
+    let mut made = Vec::new();
+    for id in graph.value_ids() {
+        if let Some(Known::Fill { dtype: DataType::Float, dims, .. }) = constants.get(id) {
+            let name = graph.name(id);
+            if dims.len() > 1 {
+                weights.weights(name, dims)
+            } else {
+                weights.uniform(name, dims, 0.5, 1.5)
+            };
+            made.push(name.to_owned());
+        }
+    }
+    g.node.retain(|n| n.output.iter().all(|o| !made.contains(o)));
+    let x = weights.input("secateur_unused", &[1]);
+    weights.output(&x);
+    g.initializer.extend(weights.model().unwrap().graph_proto().initializer.iter().cloned());
+    proto.ir_version = Some(8);
+    Model::new(proto).unwrap()
+}
+
+/// The constant of that name in a model, wherever it is kept.
+pub(crate) fn constant(proto: &ModelProto, name: &str) -> Option<Tensor> {
+    let model = Model::new(proto.clone()).unwrap();
+    let graph = model.graph().ok()?;
+    let constants = Constants::new(&graph).ok()?;
+    constants.get(graph.find(name)?).map(Known::tensor)
+}
+
+/// Puts another tensor into the place of a stored constant.
+pub(crate) fn set_constant(proto: &mut ModelProto, name: &str, tensor: &Tensor) -> bool {
+    let graph = proto.graph.as_mut().unwrap();
+    if let Some(t) = graph.initializer.iter_mut().find(|t| t.name() == name) {
+        *t = tensor.to_proto(name);
+        return true;
+    }
+    let node = graph.node.iter_mut().find(|n| n.op_type() == "Constant" && n.output.iter().any(|o| o == name));
+    let Some(attribute) = node.and_then(|n| n.attribute.iter_mut().find(|a| a.name() == "value")) else { return false };
+    attribute.t = Some(tensor.to_proto(""));
+    true
+}

@@ -1,0 +1,121 @@
+//! Real models: read, written back to the same content, pruned and proved.
+
+use std::path::PathBuf;
+
+use prost::Message as _;
+use protobuf::Message as _;
+use secateur::Model;
+use secateur::model::write::write_beside;
+use secateur::plan::Scope;
+
+use crate::support::{Known1, digits, with_random_weights, zoo};
+
+/// Every model of the zoo, with the shapes to run it at.
+fn models() -> Vec<(PathBuf, Vec<String>)> {
+    let Some(index) = zoo("index.json") else { return Vec::new() };
+    let folder = index.parent().unwrap().to_owned();
+    let list: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(index).unwrap()).unwrap();
+    let shapes = |m: &serde_json::Value| {
+        let one = |i: &serde_json::Value| {
+            let dims: Vec<String> = i["run_shape"].as_array()?.iter().map(ToString::to_string).collect();
+            Some(format!("{}:{}", i["name"].as_str()?, dims.join(",")))
+        };
+        m["inputs"].as_array().unwrap().iter().filter_map(one).collect()
+    };
+    list.as_array().unwrap().iter().map(|m| (folder.join(m["path"].as_str().unwrap()), shapes(m))).collect()
+}
+
+/// Both files in the eyes of a decoder that is not ours, external data set aside.
+fn assert_same_content(a: &[u8], b: &[u8], path: &std::path::Path) {
+    let read = |bytes: &[u8]| {
+        let mut model = onnx_protobuf::ModelProto::parse_from_bytes(bytes).unwrap();
+        for t in &mut model.graph.as_mut().unwrap().initializer {
+            if !t.external_data.is_empty() {
+                (t.external_data, t.data_location) = Default::default();
+                t.raw_data.clear();
+            }
+        }
+        model
+    };
+    let (a, mut b) = (read(a), read(b));
+    if path.to_string_lossy().contains("external") {
+        b.graph
+            .as_mut()
+            .unwrap()
+            .initializer
+            .iter_mut()
+            .filter(|t| t.raw_data.len() > 8)
+            .for_each(|t| t.raw_data.clear());
+        let stripped = |m: &onnx_protobuf::ModelProto| {
+            let mut m = m.clone();
+            m.graph.as_mut().unwrap().initializer.iter_mut().for_each(|t| t.raw_data.clear());
+            m
+        };
+        assert!(stripped(&a) == stripped(&b), "{}", path.display());
+    } else {
+        assert!(a == b, "{} is not the same when it is written back", path.display());
+    }
+}
+
+#[test]
+fn written_back_a_model_is_the_same_to_an_independent_decoder() {
+    let dir = tempfile::tempdir().unwrap();
+    for path in models().into_iter().map(|m| m.0).chain([digits()]) {
+        let model = Model::read(&path).unwrap();
+        let target = dir.path().join("again.onnx");
+        write_beside(model.proto(), &target).unwrap().commit(true).unwrap();
+        let (before, after) = (std::fs::read(&path).unwrap(), std::fs::read(&target).unwrap());
+        assert_same_content(&before, &after, &path);
+        if !path.to_string_lossy().contains("external") {
+            assert!(before == after, "{} has other bytes when it is written back", path.display());
+        }
+        assert_eq!(model.proto().encoded_len(), after.len());
+    }
+}
+
+fn prune_and_prove(path: &std::path::Path, shapes: &[&str], random: bool) {
+    let model = Model::read(path).unwrap();
+    let model = if random { with_random_weights(&model) } else { model };
+    let known = Known1::new(&model, shapes);
+    for (rate, scope) in [(0.3, Scope::All), (0.5, Scope::Inner), (0.7, Scope::All)] {
+        let (coupling, gone) = known.choose(rate, scope);
+        let (pruned, removed) = known.cut(&coupling, &gone);
+        assert!(!removed.is_empty(), "{} lost nothing at {rate}", path.display());
+        let v = known.judge(pruned, &removed);
+        assert_eq!(v.status, secateur::verify::Status::Passed, "{} at {rate}: {:?}", path.display(), v.reason);
+    }
+}
+
+#[test]
+fn the_trained_network_is_pruned_and_proved() {
+    prune_and_prove(&digits(), &[], false);
+}
+
+#[test]
+fn small_real_networks_are_pruned_and_proved() {
+    let names = [
+        "cifar-resnet/resnet20_ts_bn",
+        "cifar-resnet/resnet20_ts_fold",
+        "cifar-resnet/resnet20_dynamo",
+        "cifar-resnet/resnet56_ts_bn",
+        "cifar-resnet/resnet56_dynamo",
+        "mlperf-tiny/resnet8_cifar10",
+        "mlperf-tiny/kws_dscnn",
+        "mlperf-tiny/vww_mobilenetv1_025_96",
+        "mnist/burn_mnist",
+        "mnist/digit_recognizer_py_fold",
+    ];
+    for path in names.iter().filter_map(|n| zoo(&format!("{n}.onnx"))) {
+        prune_and_prove(&path, &[], false);
+    }
+}
+
+#[test]
+fn large_real_networks_are_pruned_and_proved() {
+    if let Some(path) = zoo("resnet-imagenet-like/opennsfw_resnet50thin.onnx") {
+        prune_and_prove(&path, &["input:0:1,224,224,3"], false);
+    }
+    if let Some(path) = zoo("onnx-light/light_resnet50.onnx") {
+        prune_and_prove(&path, &[], true);
+    }
+}
