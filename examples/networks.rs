@@ -1,4 +1,5 @@
 //! Writes the networks of the pruning papers, with seeded weights: `cargo run --release --example networks -- FOLDER`.
+#![allow(clippy::print_stdout)]
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -7,10 +8,12 @@ use secateur::Model;
 use secateur::build::networks::{Shortcut, cifar_resnet, resnet, vgg16};
 use secateur::model::write::write_beside;
 
+type Build = fn() -> secateur::Result<Model>;
+
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = PathBuf::from(std::env::args().nth(1).ok_or("say where to: networks FOLDER")?);
     std::fs::create_dir_all(&folder)?;
-    let networks: [(&str, fn() -> secateur::Result<Model>); 6] = [
+    let networks: [(&str, Build); 6] = [
         ("resnet20", || cifar_resnet(20, Shortcut::Pad, 0)),
         ("resnet20_projection", || cifar_resnet(20, Shortcut::Projection, 0)),
         ("resnet56", || cifar_resnet(56, Shortcut::Pad, 0)),

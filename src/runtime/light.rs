@@ -1,116 +1,184 @@
-//! A model made light for tract: constants known, their nodes dropped, large weights as inputs that become constants later.
+//! What tract is handed of a model: the nodes that are needed, constants instead of the chains that make them, and large weights as
+//! inputs, so that no weight is encoded, decoded or copied on the way.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use prost::Message;
+use tract_onnx::model::ParseResult;
 use tract_onnx::prelude::*;
-use tract_onnx::tract_hir::internal::*;
+use tract_onnx::tract_hir::internal::TypedFact;
 use tract_onnx::tract_hir::ops::konst::Const;
 
-use super::{Feed, types};
-use crate::model::constant::Known;
+use super::convert::to_tract;
+use super::{Feed, operator};
 use crate::model::proto::tensor_shape_proto::Dimension;
+use crate::model::proto::type_proto::Tensor as TensorType;
 use crate::model::proto::{
-    DimValue, GraphProto, ModelProto, TensorShapeProto, TypeProto, TypeValue, ValueInfoProto, type_proto,
+    DataType, DimValue, GraphProto, ModelProto, NodeProto, TensorShapeProto, TypeProto, TypeValue, ValueInfoProto,
 };
-use crate::model::{Constants, Model, Tensor as Constant};
+use crate::model::tensor::element_bits;
+use crate::model::{Constants, Graph, Known, Source, Tensor, ValueId};
 
-/// Constants of more elements than this go in as inputs.
-const LARGE: usize = 64;
+/// Elements beyond which a constant that is no index or length becomes an input.
+const SMALL: usize = 64;
 
-/// A light model and the weights that it left behind.
-pub(super) struct Light<'f> {
-    proto: ModelProto,
-    feeds: &'f [Feed],
-    weights: HashMap<String, Known>,
+/// Which part of the graph is handed over.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Scope<'v> {
+    /// What these values need, element types as they are.
+    For(&'v [ValueId]),
+    /// All of it, with element types that tract has at the same dims: for dims only.
+    Dims,
 }
 
-impl<'f> Light<'f> {
-    pub(super) fn new(model: &Model, feeds: &'f [Feed]) -> TractResult<Self> {
-        let graph = model.graph()?;
-        let constants = Constants::new(&graph)?;
-        let source = model.graph_proto();
-        let captured: HashSet<&str> = graph.values().iter().filter(|v| v.captured).map(|v| v.name).collect();
-        let mut light =
-            GraphProto { name: source.name.clone(), output: source.output.clone(), ..GraphProto::default() };
-        let mut weights = HashMap::new();
-        light.input = feeds.iter().map(|f| input(&f.name, f.dtype.into(), &f.dims)).collect();
-        light.node = graph.nodes().iter().filter(|n| !constants.covers(n)).map(|n| n.proto.clone()).collect();
-        let read: HashSet<&str> = light
-            .node
-            .iter()
-            .flat_map(|n| &n.input)
-            .map(String::as_str)
-            .chain(source.output.iter().map(|o| o.name()))
-            .collect();
-        for id in graph.value_ids() {
+/// A model without its large constants.
+#[derive(Debug)]
+pub(super) struct Light<'c> {
+    /// The model: its inputs are the feeds, in their order, and then `sources`.
+    pub(super) proto: ModelProto,
+    /// The constants that became inputs.
+    pub(super) sources: Vec<(&'c str, &'c Known)>,
+}
+
+impl<'c> Light<'c> {
+    /// The part of `graph` that `scope` asks for, with its inputs at the feeds' dims.
+    pub(super) fn new(graph: &'c Graph<'_>, constants: &'c Constants, feeds: &[Feed], scope: Scope<'_>) -> Self {
+        let needed = needed(graph, constants, scope);
+        let mut proto = GraphProto { name: Some("light".into()), ..Default::default() };
+        proto.input = feeds.iter().map(|f| info(&f.name, scope.dtype(f.dtype), &f.dims)).collect();
+        if let Scope::Dims = scope {
+            let unfed = graph.model().graph_proto().input.iter().filter(|i| is_unfed(graph, feeds, i));
+            proto.input.extend(unfed.cloned());
+        }
+        let mut sources = Vec::new();
+        for id in read_constants(graph, constants, &needed) {
             let name = graph.name(id);
-            let Some(known) = constants.get(id).filter(|_| read.contains(name) || captured.contains(name)) else {
-                continue;
-            };
-            let large = known.dims().iter().product::<usize>() > LARGE
-                && types::datum(known.dtype()).is_some()
-                && !captured.contains(name);
-            if large {
-                light.input.push(input(name, known.dtype().into(), known.dims()));
-                weights.insert(name.to_owned(), known.clone());
-            } else {
-                light.initializer.push(known.tensor().to_proto(name));
+            match constants.get(id) {
+                Some(k) if is_large(k) || scope.dtype(k.dtype()) != k.dtype() => {
+                    proto.input.push(info(name, scope.dtype(k.dtype()), k.dims()));
+                    sources.push((name, k));
+                }
+                Some(k) => proto.initializer.push(k.tensor().to_proto(name)),
+                None => proto.initializer.extend(graph.initializer(id).cloned()),
             }
         }
-        let opset_import = model.proto().opset_import.clone();
-        let functions = model.proto().functions.clone();
-        let proto = ModelProto {
-            ir_version: model.proto().ir_version,
-            opset_import,
-            functions,
-            graph: Some(light),
-            ..ModelProto::default()
-        };
-        Ok(Self { proto, feeds, weights })
-    }
-
-    /// The model in tract's form, and where each ONNX value is in it.
-    pub(super) fn parse(&self) -> TractResult<(InferenceModel, HashMap<String, OutletId>)> {
-        let theirs = tract_onnx::pb::ModelProto::decode(&*self.proto.encode_to_vec())?;
-        let parsed = tract_onnx::onnx().with_ignore_value_info(true).parse(&theirs, None)?;
-        let (mut model, outlets) = (parsed.model, parsed.outlets_by_name);
-        let no_facts: Vec<OutletId> = model.output_outlets()?.to_vec();
-        for outlet in no_facts {
-            model.set_outlet_fact(outlet, InferenceFact::default())?;
-        }
-        for feed in self.feeds {
-            let dtype =
-                types::datum(feed.dtype).with_context(|| format!("input {} has a type it does not know", feed.name))?;
-            model.set_outlet_fact(outlets[&feed.name], InferenceFact::dt_shape(dtype, &feed.dims))?;
-        }
-        Ok((model, outlets))
-    }
-
-    /// Puts the weights into the place of the inputs that stand for them.
-    pub(super) fn restore_constants(
-        &self,
-        model: &mut InferenceModel,
-        outlets: &HashMap<String, OutletId>,
-    ) -> TractResult<()> {
-        for (name, known) in &self.weights {
-            let outlet = outlets[name];
-            let tensor = types::to_tract(&Constant::clone(&known.tensor()))?.into_arc_tensor();
-            let fact: InferenceFact = TypedFact::try_from(tensor.clone())?.into();
-            model.node_mut(outlet.node).op = Box::new(Const::new(tensor)?);
-            model.set_outlet_fact(outlet, fact)?;
-        }
-        Ok(())
+        proto.node = graph.nodes().iter().filter(|n| needed[n.id.index()]).map(|n| node(n.proto, scope)).collect();
+        proto.output = outputs(graph, constants, scope).iter().map(|&id| value(graph.name(id))).collect();
+        let opset_import = graph.model().proto().opset_import.clone();
+        let proto = ModelProto { ir_version: Some(8), opset_import, graph: Some(proto), ..Default::default() };
+        Self { proto, sources }
     }
 }
 
-fn input(name: &str, elem_type: i32, dims: &[usize]) -> ValueInfoProto {
-    let dim = |&n: &usize| Dimension { value: Some(DimValue::DimValue(n as i64)), denotation: None };
-    let shape = TensorShapeProto { dim: dims.iter().map(dim).collect() };
-    let value = TypeValue::TensorType(type_proto::Tensor { elem_type: Some(elem_type), shape: Some(shape) });
-    ValueInfoProto {
-        name: Some(name.into()),
-        r#type: Some(TypeProto { value: Some(value), denotation: None }),
-        ..Default::default()
+impl Scope<'_> {
+    fn dtype(self, dtype: DataType) -> DataType {
+        use DataType as D;
+        match (self, dtype) {
+            (Self::For(_), d) => d,
+            (_, D::Float16 | D::Bfloat16 | D::Double) => D::Float,
+            (_, D::Int4 | D::Uint4 | D::Int2 | D::Uint2 | D::Float4e2m1 | D::Float8e8m0) => D::Int8,
+            (_, D::Float8e4m3fn | D::Float8e4m3fnuz | D::Float8e5m2 | D::Float8e5m2fnuz) => D::Int8,
+            (_, d) => d,
+        }
     }
+}
+
+/// Hands the model over. The runtime's own messages differ from ours, hence the bytes between them.
+pub(super) fn parse(proto: &ModelProto) -> TractResult<ParseResult> {
+    let proto = tract_onnx::pb::ModelProto::decode(proto.encode_to_vec().as_slice())?;
+    tract_onnx::onnx().with_ignore_value_info(true).parse(&proto, None)
+}
+
+/// Puts the constants in the place of the inputs that stand for them.
+pub(super) fn fill(
+    model: &mut InferenceModel,
+    outlets: &HashMap<String, OutletId>,
+    sources: &[(&str, &Known)],
+) -> TractResult<()> {
+    for (name, known) in sources {
+        let Some(&outlet) = outlets.get(*name) else { continue };
+        let tensor = to_tract(&known.tensor())?.into_arc_tensor();
+        let fact = TypedFact::try_from(tensor.clone())?;
+        model.node_mut(outlet.node).op = Box::new(Const::new(tensor)?);
+        model.set_outlet_fact(outlet, fact.into())?;
+    }
+    Ok(())
+}
+
+/// Which nodes are handed over, by number.
+fn needed(graph: &Graph<'_>, constants: &Constants, scope: Scope<'_>) -> Vec<bool> {
+    let Scope::For(wanted) = scope else {
+        return graph.nodes().iter().map(|n| !constants.covers(n)).collect();
+    };
+    let mut needed = vec![false; graph.nodes().len()];
+    let mut open: Vec<ValueId> =
+        graph.value_ids().filter(|&v| graph.value(v).captured).chain(wanted.iter().copied()).collect();
+    while let Some(id) = open.pop() {
+        if let Some(node) = graph.producer(id).filter(|n| !needed[n.id.index()] && constants.get(id).is_none()) {
+            needed[node.id.index()] = true;
+            open.extend(node.inputs.iter().flatten());
+        }
+    }
+    needed
+}
+
+/// The constants that the needed nodes read, in the order of their numbers.
+fn read_constants(graph: &Graph<'_>, constants: &Constants, needed: &[bool]) -> Vec<ValueId> {
+    let is_read = |v: &ValueId| {
+        let value = graph.value(*v);
+        value.captured || value.readers.iter().any(|(n, _)| needed[n.index()])
+    };
+    let is_constant =
+        |v: &ValueId| constants.get(*v).is_some() || matches!(graph.value(*v).source, Source::Initializer(_));
+    graph.value_ids().filter(is_constant).filter(is_read).collect()
+}
+
+fn outputs(graph: &Graph<'_>, constants: &Constants, scope: Scope<'_>) -> Vec<ValueId> {
+    match scope {
+        Scope::For(wanted) => wanted.to_vec(),
+        Scope::Dims => {
+            let computed = |v: &ValueId| constants.get(*v).is_none() && graph.producer(*v).is_some();
+            graph.value_ids().filter(|&v| graph.value(v).is_output).filter(computed).collect()
+        }
+    }
+}
+
+fn is_large(known: &Known) -> bool {
+    let counts = matches!(known.dtype(), DataType::Int32 | DataType::Int64 | DataType::Bool);
+    !counts && known.dims().iter().product::<usize>() > SMALL
+}
+
+fn is_unfed(graph: &Graph<'_>, feeds: &[Feed], input: &ValueInfoProto) -> bool {
+    let source = graph.find(input.name()).map(|id| graph.value(id).source);
+    source == Some(Source::Input) && feeds.iter().all(|f| f.name != input.name())
+}
+
+/// A node whose attributes have element types of the scope.
+fn node(node: &NodeProto, scope: Scope<'_>) -> NodeProto {
+    let mut node = operator::own(node);
+    for a in &mut node.attribute {
+        if let (Some(i), "to" | "dtype") = (a.i, a.name()) {
+            a.i = Some(DataType::try_from(i as i32).map_or(i, |d| i32::from(scope.dtype(d)).into()));
+        }
+        if let Some(t) =
+            a.t.as_ref().and_then(|t| Tensor::from_proto(t).ok()).filter(|t| scope.dtype(t.dtype) != t.dtype)
+        {
+            let dtype = scope.dtype(t.dtype);
+            let zeros = vec![0; t.len() * element_bits(dtype).unwrap_or(8) / 8];
+            a.t = Some(Tensor { dtype, data: zeros.into(), ..t }.to_proto(""));
+        }
+    }
+    node
+}
+
+fn value(name: &str) -> ValueInfoProto {
+    ValueInfoProto { name: Some(name.into()), ..Default::default() }
+}
+
+pub(super) fn info(name: &str, dtype: DataType, dims: &[usize]) -> ValueInfoProto {
+    let dim =
+        dims.iter().map(|&d| Dimension { value: Some(DimValue::DimValue(d as i64)), ..Default::default() }).collect();
+    let tensor = TensorType { elem_type: Some(dtype.into()), shape: Some(TensorShapeProto { dim }) };
+    let r#type = TypeProto { value: Some(TypeValue::TensorType(tensor)), ..Default::default() };
+    ValueInfoProto { r#type: Some(r#type), ..value(name) }
 }

@@ -52,8 +52,8 @@ fn expected(
     let fresh: [Vec<usize>; 3] = [(0..16).collect(), (0..8).chain(24..32).collect(), (0..16).chain(48..64).collect()];
     for born in 0..3 {
         let mut writers: Vec<(String, usize)> = if born == 0 { vec![(stem.to_owned(), 0)] } else { Vec::new() };
-        for stage in born..3 {
-            writers.extend((0..3).map(|b| (conv(stage + 1, b, 2), offset[born][stage])));
+        for (stage, &at) in offset[born].iter().enumerate().skip(born) {
+            writers.extend((0..3).map(|b| (conv(stage + 1, b, 2), at)));
         }
         let units: Vec<Vec<f64>> = fresh[born]
             .iter()
