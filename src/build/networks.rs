@@ -1,7 +1,7 @@
 //! The networks of the pruning papers, in the layout of PyTorch's exports, with seeded weights.
 
 use super::{Conv, GraphBuilder, Op, Pool, Val};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Model, Tensor};
 
 /// How a CIFAR ResNet's shortcut grows.
@@ -13,8 +13,11 @@ pub enum Shortcut {
     Projection,
 }
 
-/// CIFAR ResNet of `6 n + 2` layers (20, 32, 56, 110): 16, 32 and 64 channels, 32x32 inputs, an open batch.
+/// CIFAR ResNet of `6 n + 2` layers (20, 32, 56, 110): 16, 32 and 64 channels, 32x32 inputs, an open batch. Errors at other depths.
 pub fn cifar_resnet(depth: usize, shortcut: Shortcut, seed: u64) -> Result<Model> {
+    if depth < 8 || depth % 6 != 2 {
+        return Err(no_such_depth(depth, "6 n + 2, as 20 or 56"));
+    }
     let mut g = GraphBuilder::seeded(17, seed);
     let x = g.input_open("input", &[1, 3, 32, 32]);
     let x = g.conv(&x, "/conv1", Conv::square(16, 3).pad(1).no_bias());
@@ -29,12 +32,14 @@ pub fn cifar_resnet(depth: usize, shortcut: Shortcut, seed: u64) -> Result<Model
     classifier(g, &x, "/linear", 10)
 }
 
-/// ImageNet ResNet of 18, 34 (basic blocks) or 50, 101 (bottlenecks, stride in the 3x3): 224x224 inputs, an open batch.
+/// ImageNet ResNet of 18, 34 (basic blocks) or 50, 101 (bottlenecks, stride in the 3x3): 224x224 inputs, an open batch. Errors at
+/// other depths.
 pub fn resnet(depth: usize, seed: u64) -> Result<Model> {
     let blocks = match depth {
         18 => [2, 2, 2, 2],
         34 | 50 => [3, 4, 6, 3],
-        _ => [3, 4, 23, 3],
+        101 => [3, 4, 23, 3],
+        _ => return Err(no_such_depth(depth, "18, 34, 50 or 101")),
     };
     let mut g = GraphBuilder::seeded(17, seed);
     let x = g.input_open("input", &[1, 3, 224, 224]);
@@ -78,6 +83,10 @@ pub fn vgg16(seed: u64) -> Result<Model> {
     let y = g.gemm(&x, "/classifier/classifier.2", 10);
     g.output(&y);
     g.model()
+}
+
+fn no_such_depth(depth: usize, expected: &str) -> Error {
+    Error::new(ErrorKind::BadOption(format!("there is no ResNet of {depth} layers here; expected {expected}")))
 }
 
 fn classifier(mut g: GraphBuilder, x: &Val, name: &str, classes: usize) -> Result<Model> {
@@ -159,4 +168,50 @@ fn pad_amounts(g: &mut GraphBuilder, path: &str, side: usize) -> Val {
     let sides = g.transpose(&reversed, &[1, 0], &format!("{path}/Transpose"));
     let flat = g.reshape(&sides, &[-1], &[8], &format!("{path}/Reshape_1"));
     g.node(Op::new("Cast", &format!("{path}/Cast")).int("to", 7), &[&flat], &[8])
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::model::proto::NodeProto;
+
+    /// Multiply-adds of all convolutions, from kernels and the widths that strides leave, without shape inference.
+    fn conv_macs(model: &Model, input: usize) -> u64 {
+        let graph = model.graph_proto();
+        let mut width = std::collections::HashMap::from([("input".to_owned(), input)]);
+        let mut sum = 0;
+        for node in &graph.node {
+            let Some(&w) = node.input.first().and_then(|i| width.get(i)) else { continue };
+            let one = |name: &str, k: usize| node.attr_ints(name).and_then(|v| v.get(k)).map_or(0, |&v| v as usize);
+            let out = match node.op_type() {
+                "Conv" | "MaxPool" => (w + 2 * one("pads", 0) - one("kernel_shape", 0)) / one("strides", 0) + 1,
+                "Slice" if node.name().ends_with('3') => w.div_ceil(2),
+                _ => w,
+            };
+            width.insert(node.output[0].clone(), out);
+            sum += weights(model, node) * (out * out) as u64;
+        }
+        sum
+    }
+
+    fn weights(model: &Model, node: &NodeProto) -> u64 {
+        let is_weight = |name: &str| node.op_type() == "Conv" && node.input[1] == name;
+        let weight = model.graph_proto().initializer.iter().find(|t| is_weight(t.name()));
+        weight.map_or(0, |t| t.dims.iter().product::<i64>() as u64)
+    }
+
+    #[test]
+    fn convolutions_cost_what_the_papers_say() {
+        let cifar = |depth| conv_macs(&cifar_resnet(depth, Shortcut::Pad, 0).unwrap(), 32);
+        assert_eq!([cifar(20), cifar(32), cifar(56), cifar(110)], [40_550_400, 68_861_952, 125_485_056, 252_887_040]);
+        assert_eq!(conv_macs(&vgg16(0).unwrap(), 32), 313_196_544);
+        let imagenet = |depth| conv_macs(&resnet(depth, 0).unwrap(), 224);
+        assert_eq!([imagenet(18), imagenet(34), imagenet(50)], [1_813_561_344, 3_663_249_408, 4_087_136_256]);
+    }
+
+    #[test]
+    fn other_depths_are_refused() {
+        assert!(cifar_resnet(21, Shortcut::Pad, 0).is_err() && resnet(152, 0).is_err());
+    }
 }
