@@ -102,6 +102,7 @@ impl fmt::Display for Failure {
 
 /// Runs the command line.
 pub(crate) fn run() -> ExitCode {
+    quiet_the_runtime();
     let outcome = match Cli::parse().command {
         Command::Inspect(o) => inspect::run(&o),
         Command::Prune(o) => prune::run(&o),
@@ -116,6 +117,16 @@ pub(crate) fn run() -> ExitCode {
             ExitCode::from(failure.code())
         }
     }
+}
+
+/// The library turns panics of the runtime into errors of one line; what they print themselves helps nobody. Our own stay loud.
+fn quiet_the_runtime() {
+    let loud = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if panic.location().is_none_or(|l| Path::new(l.file()).starts_with("src")) {
+            loud(panic);
+        }
+    }));
 }
 
 impl Shared {

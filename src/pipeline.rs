@@ -109,7 +109,7 @@ pub fn prune(model: &Model, options: &PruneOptions, to: Destination<'_>) -> Resu
     let (after, mut report) = cut.judge(&written)?;
     summary::fill(
         &mut report,
-        &summary::Source { graph, facts: &facts, coupling: &coupling, plan: &plan, removed: &removed, options },
+        &summary::Source { graph, coupling: &coupling, plan: &plan, removed: &removed, options },
         &after,
     );
     if report.refused.is_none() {

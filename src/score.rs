@@ -2,6 +2,8 @@
 //!
 //! A unit's filter is all the weights that make it, flattened together, unscaled. Units whose filter is zero go before all others.
 
+use std::collections::HashSet;
+
 use ndarray::Array2;
 use rayon::prelude::*;
 
@@ -92,10 +94,11 @@ pub fn filters(facts: &Facts<'_>, coupling: &Coupling, group: &CoupledGroup) -> 
 
 /// The group's filter axes of constants: the axis, the value, and which axis of it.
 fn filter_axes(facts: &Facts<'_>, coupling: &Coupling, group: &CoupledGroup) -> Vec<(AxisId, ValueId, usize)> {
-    let is_filter = |axis: AxisId| coupling.statements.roles.contains(&(axis, Role::Filter));
+    let filters = coupling.statements.roles.iter().filter(|r| r.role == Role::Filter);
+    let filters: HashSet<AxisId> = filters.map(|r| r.axis).collect();
     let of_constant = |axis: AxisId| match coupling.statements.axes[axis.index()].owner {
         Owner::Value { value, axis: k, .. } if facts.constants.is_constant(value) => Some((axis, value, k)),
         _ => None,
     };
-    group.axes.iter().map(|a| a.0).filter(|a| is_filter(*a)).filter_map(of_constant).collect()
+    group.axes.iter().map(|a| a.0).filter(|a| filters.contains(a)).filter_map(of_constant).collect()
 }

@@ -8,7 +8,7 @@ use petgraph::visit::EdgeRef;
 
 use super::{Coupling, Facts};
 use crate::model::{Graph, Source};
-use crate::op::{Owner, Role};
+use crate::op::Role;
 
 /// The nodes that compute, and the values that run between them.
 pub fn dependency_graph<'g>(graph: &'g Graph<'_>) -> DiGraph<&'g str, &'g str> {
@@ -37,7 +37,7 @@ pub fn dot(facts: &Facts<'_>, coupling: &Coupling) -> String {
         let style = pin.map_or(String::new(), |p| format!(", color=red, tooltip={}", quoted(&p.reason)));
         let _ = writeln!(out, "  n{i} [label={}{style}];", quoted(&format!("{}\n{}", node.op(), node.name())));
     }
-    for (group, members) in members(facts, coupling) {
+    for (group, members) in members(coupling) {
         let group = &coupling.groups[group];
         let label = quoted(&format!("group {}: {} units", group.id, group.units.len()));
         let list: String = members.iter().map(|m| format!(" n{m};")).collect();
@@ -52,14 +52,12 @@ pub fn dot(facts: &Facts<'_>, coupling: &Coupling) -> String {
 }
 
 /// The nodes whose filters make each group; a node stands in the first of its groups.
-fn members(facts: &Facts<'_>, coupling: &Coupling) -> BTreeMap<usize, Vec<usize>> {
+fn members(coupling: &Coupling) -> BTreeMap<usize, Vec<usize>> {
     let mut of_node = BTreeMap::<usize, usize>::new();
-    for (axis, role) in &coupling.statements.roles {
-        let Owner::Value { value, reader, .. } = coupling.statements.axes[axis.index()].owner else { continue };
-        let node = reader.or_else(|| facts.graph.value(value).readers.first().map(|r| r.0));
-        let group = coupling.groups.iter().find(|g| *role == Role::Filter && g.axes.iter().any(|a| a.0 == *axis));
-        if let (Some(node), Some(group)) = (node, group) {
-            of_node.entry(node.index()).or_insert(group.id);
+    for filter in coupling.statements.roles.iter().filter(|r| r.role == Role::Filter) {
+        let group = coupling.groups.iter().find(|g| g.axes.iter().any(|a| a.0 == filter.axis));
+        if let Some(group) = group {
+            of_node.entry(filter.node.index()).or_insert(group.id);
         }
     }
     let mut out = BTreeMap::<usize, Vec<usize>>::new();

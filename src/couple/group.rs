@@ -1,16 +1,16 @@
 //! Units of the same signature form a coupled group: they are alike, so they are ranked together.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::solve::{SINGLE, Solution};
 use super::{CoupledGroup, Facts, Pinned, Unit};
 use crate::model::{NodeId, ValueId};
-use crate::op::{AxisId, Owner, Role, Statements};
+use crate::op::{Assignment, AxisId, Owner, Role, Statements};
 
 /// The coupled groups of a solution, and the filter axes that stay whole.
 pub(super) fn groups(facts: &Facts<'_>, said: &Statements, solution: &Solution) -> (Vec<CoupledGroup>, Vec<Pinned>) {
     let filters = filter_axes(facts, said);
-    let joined: Vec<AxisId> = said.roles.iter().filter(|r| r.1 == Role::Joined).map(|r| r.0).collect();
+    let joined: Vec<AxisId> = said.roles.iter().filter(|r| r.role == Role::Joined).map(|r| r.axis).collect();
     let mut groups: Vec<CoupledGroup> = Vec::new();
     let mut by_signature = HashMap::<Vec<(AxisId, u32)>, Option<usize>>::new();
     for unit in units(said, solution) {
@@ -34,19 +34,15 @@ pub(super) fn groups(facts: &Facts<'_>, said: &Statements, solution: &Solution) 
     (groups, pinned(&filters, said, solution))
 }
 
-/// Axes of constants along which filters lie, each with the node that reads them.
+/// Axes of constants along which filters lie, each with the first node that says so.
 pub(super) fn filter_axes(facts: &Facts<'_>, said: &Statements) -> Vec<(AxisId, NodeId, ValueId)> {
-    let constant = |axis: AxisId| match said.axes[axis.index()].owner {
-        Owner::Value { value, reader, .. } if facts.constants.is_constant(value) => {
-            let reader = reader.or_else(|| facts.graph.value(value).readers.first().map(|r| r.0))?;
-            Some((axis, reader, value))
-        }
+    let constant = |r: &Assignment| match said.axes[r.axis.index()].owner {
+        Owner::Value { value, .. } if facts.constants.is_constant(value) => Some((r.axis, r.node, value)),
         _ => None,
     };
-    let mut axes: Vec<_> = said.roles.iter().filter(|r| r.1 == Role::Filter).filter_map(|r| constant(r.0)).collect();
-    axes.sort_by_key(|a| (a.1, a.0));
-    axes.dedup_by_key(|a| a.0);
-    axes
+    let filters = said.roles.iter().filter(|r| r.role == Role::Filter);
+    let mut seen = HashSet::new();
+    filters.filter_map(constant).filter(|f| seen.insert(f.0)).collect()
 }
 
 /// Classes that may go, by their first coordinate.

@@ -93,6 +93,17 @@ pub struct Count {
     pub meaning: Meaning,
 }
 
+/// What an axis is for, in the eyes of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Assignment {
+    /// The axis.
+    pub axis: AxisId,
+    /// What it is for.
+    pub role: Role,
+    /// The node that says so.
+    pub node: NodeId,
+}
+
 /// Everything that the rules said of a graph.
 #[derive(Debug, Clone, Default)]
 pub struct Statements {
@@ -105,7 +116,7 @@ pub struct Statements {
     /// What may not shrink.
     pub pins: Vec<Pin>,
     /// What axes are for.
-    pub roles: Vec<(AxisId, Role)>,
+    pub roles: Vec<Assignment>,
     /// Integers to recompute.
     pub counts: Vec<Count>,
 }
@@ -209,7 +220,7 @@ impl Relations<'_> {
 
     /// What the axis is for.
     pub fn role(&mut self, axis: AxisId, role: Role) {
-        self.said.roles.push((axis, role));
+        self.said.roles.push(Assignment { axis, role, node: self.node });
     }
 
     /// Length of an axis.

@@ -7,8 +7,8 @@ use crate::cost;
 use crate::couple::{Coupling, Facts};
 use crate::error::Result;
 use crate::model::removed::Kind;
-use crate::model::{Constants, Graph, Model, NodeId, Removed};
-use crate::op::Owner;
+use crate::model::{Constants, Graph, Model, Removed};
+use crate::op::{Owner, Role};
 use crate::plan::{self, Budget};
 use crate::report as data;
 use crate::score::Scores;
@@ -18,7 +18,6 @@ use crate::verify;
 /// What a pruning run knows.
 pub(super) struct Source<'a> {
     pub graph: &'a Graph<'a>,
-    pub facts: &'a Facts<'a>,
     pub coupling: &'a Coupling,
     pub plan: &'a plan::Plan,
     pub removed: &'a [Removed],
@@ -92,21 +91,12 @@ fn reasons<'a>(source: &Source<'a>) -> HashMap<&'a str, String> {
             Some(p) if p.remove.is_empty() => "it has too few channels for this rate",
             Some(_) => continue,
         };
-        for node in group.axes.iter().filter_map(|a| reader(source.facts, source.coupling, a.0.index())) {
-            out.entry(source.graph.node(node).name()).or_insert_with(|| reason.to_owned());
+        let filters = source.coupling.statements.roles.iter().filter(|r| r.role == Role::Filter);
+        for filter in filters.filter(|r| group.axes.iter().any(|a| a.0 == r.axis)) {
+            out.entry(source.graph.node(filter.node).name()).or_insert_with(|| reason.to_owned());
         }
     }
     out
-}
-
-/// The node that reads a constant's axis.
-fn reader(facts: &Facts<'_>, coupling: &Coupling, axis: usize) -> Option<NodeId> {
-    match coupling.statements.axes[axis].owner {
-        Owner::Value { value, reader, .. } if facts.constants.is_constant(value) => {
-            reader.or_else(|| facts.graph.value(value).readers.first().map(|r| r.0))
-        }
-        _ => None,
-    }
 }
 
 fn planned(source: &Source<'_>) -> data::Plan {

@@ -1,7 +1,9 @@
 //! FPGM: the score of filter j is `sum over i of ||F_j - F_i||`, smallest nearest the geometric median
 //! (He et al., Filter Pruning via Geometric Median, CVPR 2019, equation 5).
 
-use ndarray::Array2;
+use std::collections::HashMap;
+
+use ndarray::{Array2, ArrayView1};
 use rayon::prelude::*;
 
 use super::Criterion;
@@ -20,7 +22,11 @@ impl Criterion for GeometricMedian {
     fn scores(&self, filters: &Array2<f64>) -> Vec<f64> {
         let gram = filters.dot(&filters.t());
         let n = filters.nrows();
+        let same = first_equal(filters);
         let distance = |i: usize, j: usize| {
+            if same[i] == same[j] {
+                return 0.0;
+            }
             let norms = gram[[i, i]] + gram[[j, j]];
             let squared = norms - 2.0 * gram[[i, j]];
             if squared > CANCELS * norms {
@@ -31,6 +37,13 @@ impl Criterion for GeometricMedian {
         };
         (0..n).into_par_iter().map(|j| (0..n).filter(|&i| i != j).map(|i| distance(i.min(j), i.max(j))).sum()).collect()
     }
+}
+
+/// For each filter, the first one that equals it: pruned, tied and constant weights hold many.
+fn first_equal(filters: &Array2<f64>) -> Vec<usize> {
+    let mut first = HashMap::new();
+    let bits = |row: ArrayView1<'_, f64>| row.iter().map(|v| v.to_bits()).collect::<Vec<u64>>();
+    filters.rows().into_iter().enumerate().map(|(i, row)| *first.entry(bits(row)).or_insert(i)).collect()
 }
 
 #[cfg(test)]

@@ -53,7 +53,8 @@ impl Pairing<'_> {
                 }
             }
             for (slot, removed) in self.masks(i, &known) {
-                let (mask, mul) = mask(&proto, slot, removed, self.rank(&proto.input[slot]));
+                let (mask, mul) =
+                    mask(&proto.input[slot], &format!("{i}_{slot}"), removed, self.rank(&proto.input[slot]));
                 graph.initializer.push(mask);
                 proto.input[slot].clone_from(&mul.output[0]);
                 if !masked.contains(&removed.value) {
@@ -136,18 +137,18 @@ impl Pairing<'_> {
     }
 }
 
-/// A mask of zeros at removed coordinates, and the node that multiplies by it.
-fn mask(reader: &NodeProto, slot: usize, removed: &Removed, rank: usize) -> (TensorProto, NodeProto) {
+/// A mask of zeros at removed coordinates, and the node that multiplies by it; `unique` tells it from other masks.
+fn mask(value: &str, unique: &str, removed: &Removed, rank: usize) -> (TensorProto, NodeProto) {
     let mut dims = vec![1; rank.max(removed.axis + 1)];
     dims[removed.axis] = removed.length;
     let mut values = vec![1.0; removed.length];
     removed.indices.iter().for_each(|&i| values[i] = 0.0);
-    let unique = format!("{}_{slot}_{}", crate::model::graph::node_name(reader), removed.axis);
+    let unique = format!("{unique}_{}", removed.axis);
     let (name, out) = (format!("secateur_mask_{unique}"), format!("secateur_masked_{unique}"));
     let mul = NodeProto {
         op_type: Some("Mul".into()),
         name: Some(out.clone()),
-        input: vec![reader.input[slot].clone(), name.clone()],
+        input: vec![value.to_owned(), name.clone()],
         output: vec![out],
         ..NodeProto::default()
     };
