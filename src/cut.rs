@@ -9,7 +9,7 @@ use crate::couple::{Coupling, Facts, Gone};
 use crate::error::{Error, Result};
 use crate::model::constant::{Known, is_stored};
 use crate::model::proto::{DimValue, NodeProto, TensorProto, ValueInfoProto};
-use crate::model::{ModelProto, NodeId, Source, Tensor, ValueId};
+use crate::model::{ModelProto, Node, NodeId, Source, Tensor, ValueId};
 use crate::op::{Owner, Slot};
 
 mod sweep;
@@ -57,8 +57,8 @@ impl<'a> Cutter<'a> {
             let known = self.facts.constants.get(value);
             let known =
                 known.ok_or_else(|| Error::internal(format!("'{}' is no constant", self.facts.graph.name(value))))?;
-            let shared =
-                variants.len() > 1 || self.facts.graph.value(value).is_output || self.facts.graph.value(value).captured;
+            self.fix_shapes_of(value);
+            let shared = variants.len() > 1 || self.in_a_chain(value);
             for (cuts, readers) in variants.into_iter().filter(|v| !v.0.is_empty()) {
                 if let (Known::Fill { dims, .. }, false) = (known, shared) {
                     self.refill(value, dims, &cuts);
@@ -109,14 +109,34 @@ impl<'a> Cutter<'a> {
         self.add_initializer(Tensor::from_ints(vec![dims.len()], &dims).to_proto(&name));
     }
 
-    /// Gives `readers` a constant of their own.
+    /// Gives `readers` a constant of their own; `None`: all that compute.
     fn copy_for(&mut self, value: ValueId, tensor: &Tensor, readers: &[Option<NodeId>]) {
-        let name = self.fresh(self.facts.graph.name(value));
-        for reader in readers.iter().flatten() {
-            let old = self.facts.graph.name(value);
-            self.rename_input(*reader, |input| input == old, &name);
+        let graph = self.facts.graph;
+        let name = self.fresh(graph.name(value));
+        for (reader, _) in &graph.value(value).readers {
+            let all = readers.contains(&None) && !self.facts.constants.covers(graph.node(*reader));
+            if all || readers.contains(&Some(*reader)) {
+                self.rename_input(*reader, |input| input == graph.name(value), &name);
+            }
         }
         self.add_initializer(tensor.to_proto(&name));
+    }
+
+    /// Whether a node that makes another constant reads this one, and needs it whole.
+    fn in_a_chain(&self, value: ValueId) -> bool {
+        let graph = self.facts.graph;
+        let makes = |node: &Node<'_>| self.facts.constants.covers(node) && !is_shape(node);
+        graph.value(value).readers.iter().any(|r| makes(graph.node(r.0)))
+    }
+
+    /// What the model asks of a constant's shape stays what it was.
+    fn fix_shapes_of(&mut self, value: ValueId) {
+        let graph = self.facts.graph;
+        for node in graph.value(value).readers.iter().map(|r| graph.node(r.0)).filter(|n| is_shape(n)) {
+            if let Some((out, known)) = node.output(0).and_then(|out| Some((out, self.facts.constants.get(out)?))) {
+                self.made.push((out, known.tensor().to_proto(graph.name(out))));
+            }
+        }
     }
 
     /// Writes the integers that count what was cut.
@@ -269,6 +289,10 @@ fn cuts_by_reader(
     }
     out.retain(|value, _| touched.contains(value));
     out
+}
+
+fn is_shape(node: &Node<'_>) -> bool {
+    matches!(node.op(), "Shape" | "Size") && node.proto.in_default_domain()
 }
 
 fn set_constant(node: &mut NodeProto, tensor: &Tensor) {

@@ -261,3 +261,30 @@ fn an_unknown_operator_keeps_what_it_touches() {
     });
     assert_eq!((lost(&cuts, "b.weight"), lost(&cuts, "stem.weight")), (0, 8));
 }
+
+#[test]
+fn a_weight_that_also_makes_another_weight_is_copied() {
+    let cuts = check(|g, x| {
+        let x = g.global_average_pool(x, "/pool0");
+        let x = g.flatten(&x, "/flat0");
+        let w = g.weights("both.weight", &[16, 16]);
+        let y = g.node(Op::new("MatMul", "/forth"), &[&x, &w], &[1, 16]);
+        let y = g.relu(&y, "/r");
+        let turned = g.transpose(&w, &[1, 0], "/turned");
+        g.node(Op::new("MatMul", "/back"), &[&y, &turned], &[1, 16])
+    });
+    assert_eq!((lost(&cuts, "stem.weight"), lost(&cuts, "both.weight")), (8, 8));
+}
+
+#[test]
+fn a_weight_whose_shape_is_read_may_still_be_cut() {
+    let cuts = check(|g, x| {
+        let w = g.weights("read.weight", &[12, 16, 1, 1]);
+        let shape = g.node(Op::new("Shape", "/shape"), &[&w], &[4]);
+        let float = g.node(Op::new("Cast", "/cast").int("to", 1), &[&shape], &[4]);
+        let size = g.node(Op::new("ReduceSum", "/size").int("keepdims", 0), &[&float], &[]);
+        let y = g.node(Op::new("Conv", "/conv"), &[x, &w], &[1, 12, 8, 8]);
+        g.node(Op::new("Div", "/div"), &[&y, &size], &[1, 12, 8, 8])
+    });
+    assert_eq!((lost(&cuts, "stem.weight"), lost(&cuts, "read.weight")), (8, 6));
+}
