@@ -6,7 +6,7 @@ use secateur::Model;
 use secateur::build::networks::{Shortcut, cifar_resnet};
 use secateur::plan::Scope;
 
-use crate::support::{Known1, constant, zoo};
+use crate::support::{Analysed, constant, zoo};
 
 /// The filters of a convolution, by name.
 fn filters(model: &Model, name: &str) -> Vec<Vec<f64>> {
@@ -70,7 +70,7 @@ fn expected(
 }
 
 fn chosen(model: &Model, rate: f64) -> BTreeMap<String, Vec<usize>> {
-    let known = Known1::new(model, &[]);
+    let known = Analysed::new(model, &[]);
     let (coupling, gone) = known.choose(rate, Scope::All);
     let filters = coupling.removed(&known.facts(), &gone).into_iter().filter(|r| r.axis == 0);
     filters
@@ -90,9 +90,9 @@ fn the_same_filters_go_as_by_brute_force() {
 }
 
 #[test]
+#[cfg_attr(not(zoo), ignore = "the models of ../shared/zoo are not there")]
 fn the_same_filters_go_as_by_brute_force_in_a_trained_network() {
-    let Some(path) = zoo("cifar-resnet/resnet20_ts_bn.onnx") else { return };
-    let model = Model::read(&path).unwrap();
+    let model = Model::read(&zoo("cifar-resnet/resnet20_ts_bn.onnx")).unwrap();
     let conv = |s: usize, b: usize, k: usize| format!("layer{s}.{b}.conv{k}.weight");
     assert_eq!(chosen(&model, 0.4), expected(&model, 0.4, &conv, "conv1.weight"));
 }

@@ -12,7 +12,7 @@ use secateur::op::{AxisId, Owner};
 use secateur::plan::Scope;
 use secateur::verify::Status;
 
-use crate::support::{Known1, constant, digits, set_constant, with_random_weights, zoo};
+use crate::support::{Analysed, constant, digits, set_constant, with_random_weights, zoo};
 
 /// Sabotages that must be counted on every model.
 const ENOUGH: usize = 20;
@@ -25,7 +25,7 @@ struct Tally {
 }
 
 impl Tally {
-    fn judge(&mut self, known: &Known1<'_>, pruned: ModelProto, removed: &[Removed], what: String) {
+    fn judge(&mut self, known: &Analysed<'_>, pruned: ModelProto, removed: &[Removed], what: String) {
         self.counted += 1;
         if known.judge(pruned, removed).status != Status::Failed {
             self.missed.push(what);
@@ -34,7 +34,7 @@ impl Tally {
 }
 
 fn sabotage(model: &Model, shapes: &[&str], label: &str) {
-    let known = Known1::new(model, shapes);
+    let known = Analysed::new(model, shapes);
     let (coupling, gone) = known.choose(0.3, Scope::All);
     let (pruned, removed) = known.cut(&coupling, &gone);
     assert_eq!(known.judge(pruned.clone(), &removed).status, Status::Passed, "{label}: the right cut must pass");
@@ -70,7 +70,7 @@ fn sabotage(model: &Model, shapes: &[&str], label: &str) {
 type Mutant = Option<(secateur::model::Tensor, &'static str)>;
 
 /// The constant cut with one kept index replaced by one that should have gone.
-fn shifted(known: &Known1<'_>, removed: &[Removed], target: &Removed, rng: &mut ChaCha8Rng) -> Mutant {
+fn shifted(known: &Analysed<'_>, removed: &[Removed], target: &Removed, rng: &mut ChaCha8Rng) -> Mutant {
     let mut tensor = constant(known.model.proto(), &target.value)?;
     for r in removed.iter().filter(|r| r.value == target.value) {
         let mut kept = r.kept();
@@ -93,7 +93,7 @@ fn swapped(pruned: &ModelProto, target: &Removed, rng: &mut ChaCha8Rng) -> Mutan
 }
 
 /// Forgets one relation, and cuts by what follows from the others. Counted only where the whole coupling would not allow that cut.
-fn drop_a_relation(known: &Known1<'_>, coupling: &Coupling, rng: &mut ChaCha8Rng, tally: &mut Tally) {
+fn drop_a_relation(known: &Analysed<'_>, coupling: &Coupling, rng: &mut ChaCha8Rng, tally: &mut Tally) {
     let mut said = coupling.statements.clone();
     let what = if rng.random_range(0..3) == 0 && !said.products.is_empty() {
         let product = said.products.remove(rng.random_range(0..said.products.len()));
@@ -151,6 +151,7 @@ fn sabotaged_cuts_of_resnet50_are_refused() {
 }
 
 #[test]
+#[cfg_attr(not(zoo), ignore = "the models of ../shared/zoo are not there")]
 fn sabotaged_cuts_of_small_real_networks_are_refused() {
     let names = [
         "cifar-resnet/resnet20_ts_bn",
@@ -166,18 +167,15 @@ fn sabotaged_cuts_of_small_real_networks_are_refused() {
         "mnist/digit_recognizer_py_fold",
     ];
     for name in names {
-        if let Some(path) = zoo(&format!("{name}.onnx")) {
-            sabotage(&Model::read(&path).unwrap(), &[], name);
-        }
+        sabotage(&Model::read(&zoo(&format!("{name}.onnx"))).unwrap(), &[], name);
     }
 }
 
 #[test]
+#[cfg_attr(not(zoo), ignore = "the models of ../shared/zoo are not there")]
 fn sabotaged_cuts_of_large_real_networks_are_refused() {
-    if let Some(path) = zoo("resnet-imagenet-like/opennsfw_resnet50thin.onnx") {
-        sabotage(&Model::read(&path).unwrap(), &["input:0:1,224,224,3"], "opennsfw");
-    }
-    if let Some(path) = zoo("onnx-light/light_resnet50.onnx") {
-        sabotage(&with_random_weights(&Model::read(&path).unwrap()), &[], "light_resnet50");
-    }
+    let opennsfw = Model::read(&zoo("resnet-imagenet-like/opennsfw_resnet50thin.onnx")).unwrap();
+    sabotage(&opennsfw, &["input:0:1,224,224,3"], "opennsfw");
+    let light = Model::read(&zoo("onnx-light/light_resnet50.onnx")).unwrap();
+    sabotage(&with_random_weights(&light), &[], "light_resnet50");
 }

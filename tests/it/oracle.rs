@@ -6,7 +6,7 @@ use secateur::model::Tensor;
 use secateur::plan::Scope;
 use secateur::verify::Status;
 
-use crate::support::Known1;
+use crate::support::Analysed;
 
 /// Builds a graph from a 16-channel value to the value that the last convolution reads; that and its Gemm end every graph.
 fn check(build: impl Fn(&mut GraphBuilder, &Val) -> Val) -> Vec<(String, usize)> {
@@ -29,7 +29,7 @@ fn head(g: &mut GraphBuilder, y: &Val) -> Val {
 
 /// Half of every group goes; what each weight's first axis lost, by name.
 fn prune(model: &Model) -> Vec<(String, usize)> {
-    let known = Known1::new(model, &[]);
+    let known = Analysed::new(model, &[]);
     let (coupling, gone) = known.choose(0.5, Scope::All);
     let (pruned, removed) = known.cut(&coupling, &gone);
     let v = known.judge(pruned, &removed);

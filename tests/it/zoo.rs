@@ -7,12 +7,13 @@ use protobuf::Message as _;
 use secateur::Model;
 use secateur::model::write::write_beside;
 use secateur::plan::Scope;
+use secateur::shape::InputShapes;
 
-use crate::support::{Known1, digits, with_random_weights, zoo};
+use crate::support::{Analysed, digits, with_random_weights, zoo};
 
 /// Every model of the zoo, with the shapes to run it at.
 fn models() -> Vec<(PathBuf, Vec<String>)> {
-    let Some(index) = zoo("index.json") else { return Vec::new() };
+    let index = zoo("index.json");
     let folder = index.parent().unwrap().to_owned();
     let list: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(index).unwrap()).unwrap();
     let shapes = |m: &serde_json::Value| {
@@ -57,26 +58,36 @@ fn assert_same_content(a: &[u8], b: &[u8], path: &std::path::Path) {
     }
 }
 
-#[test]
-fn written_back_a_model_is_the_same_to_an_independent_decoder() {
+fn write_back(path: &std::path::Path) {
     let dir = tempfile::tempdir().unwrap();
-    for path in models().into_iter().map(|m| m.0).chain([digits()]) {
-        let model = Model::read(&path).unwrap();
-        let target = dir.path().join("again.onnx");
-        write_beside(model.proto(), &target).unwrap().commit(true).unwrap();
-        let (before, after) = (std::fs::read(&path).unwrap(), std::fs::read(&target).unwrap());
-        assert_same_content(&before, &after, &path);
-        if !path.to_string_lossy().contains("external") {
-            assert!(before == after, "{} has other bytes when it is written back", path.display());
-        }
-        assert_eq!(model.proto().encoded_len(), after.len());
+    let model = Model::read(path).unwrap();
+    let target = dir.path().join("again.onnx");
+    write_beside(model.proto(), &target).unwrap().commit(true).unwrap();
+    let (before, after) = (std::fs::read(path).unwrap(), std::fs::read(&target).unwrap());
+    assert_same_content(&before, &after, path);
+    if !path.to_string_lossy().contains("external") {
+        assert!(before == after, "{} has other bytes when it is written back", path.display());
     }
+    assert_eq!(model.proto().encoded_len(), after.len());
+}
+
+#[test]
+fn written_back_the_trained_network_is_the_same_to_an_independent_decoder() {
+    write_back(&digits());
+}
+
+#[test]
+#[cfg_attr(not(zoo), ignore = "the models of ../shared/zoo are not there")]
+fn written_back_every_real_model_is_the_same_to_an_independent_decoder() {
+    let models = models();
+    assert_eq!(models.len(), 40);
+    models.iter().for_each(|m| write_back(&m.0));
 }
 
 fn prune_and_prove(path: &std::path::Path, shapes: &[&str], random: bool) {
     let model = Model::read(path).unwrap();
     let model = if random { with_random_weights(&model) } else { model };
-    let known = Known1::new(&model, shapes);
+    let known = Analysed::new(&model, shapes);
     for (rate, scope) in [(0.3, Scope::All), (0.5, Scope::Inner), (0.7, Scope::All)] {
         let (coupling, gone) = known.choose(rate, scope);
         let (pruned, removed) = known.cut(&coupling, &gone);
@@ -92,6 +103,7 @@ fn the_trained_network_is_pruned_and_proved() {
 }
 
 #[test]
+#[cfg_attr(not(zoo), ignore = "the models of ../shared/zoo are not there")]
 fn small_real_networks_are_pruned_and_proved() {
     let names = [
         "cifar-resnet/resnet20_ts_bn",
@@ -105,17 +117,23 @@ fn small_real_networks_are_pruned_and_proved() {
         "mnist/burn_mnist",
         "mnist/digit_recognizer_py_fold",
     ];
-    for path in names.iter().filter_map(|n| zoo(&format!("{n}.onnx"))) {
-        prune_and_prove(&path, &[], false);
-    }
+    names.iter().for_each(|n| prune_and_prove(&zoo(&format!("{n}.onnx")), &[], false));
 }
 
 #[test]
+#[cfg_attr(not(zoo), ignore = "the models of ../shared/zoo are not there")]
 fn large_real_networks_are_pruned_and_proved() {
-    if let Some(path) = zoo("resnet-imagenet-like/opennsfw_resnet50thin.onnx") {
-        prune_and_prove(&path, &["input:0:1,224,224,3"], false);
-    }
-    if let Some(path) = zoo("onnx-light/light_resnet50.onnx") {
-        prune_and_prove(&path, &[], true);
+    prune_and_prove(&zoo("resnet-imagenet-like/opennsfw_resnet50thin.onnx"), &["input:0:1,224,224,3"], false);
+    prune_and_prove(&zoo("onnx-light/light_resnet50.onnx"), &[], true);
+}
+
+#[test]
+#[cfg_attr(not(zoo), ignore = "the models of ../shared/zoo are not there")]
+fn inspect_and_shapes_work_on_every_real_model() {
+    for (path, shapes) in models() {
+        let model = Model::read(&path).unwrap();
+        let given = InputShapes(shapes.iter().map(|s| s.parse().unwrap()).collect());
+        let inspection = secateur::pipeline::inspect(&model, &given).unwrap();
+        assert!(inspection.cost.macs > 0, "{}", path.display());
     }
 }
