@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::removed::Kind;
 use crate::model::{Constants, Dims, Graph, NodeId, Removed, Source, ValueId};
 use crate::op::{self, AxisId, AxisTable, NodeView, Owner, Statements};
@@ -89,10 +89,16 @@ pub fn couple(facts: &Facts<'_>) -> Result<Coupling> {
 fn relate(facts: &Facts<'_>, table: &AxisTable<'_>, known: &Constants) -> Statements {
     let mut said = Statements::new(table);
     pin_interface(facts, table, known, &mut said);
+    let live = facts.graph.live();
     for node in facts.graph.nodes().iter().filter(|n| !known.covers(n)) {
         let view = NodeView { graph: facts.graph, node, table, known };
         let unknown = node.inputs.iter().chain(&node.outputs).flatten().any(|v| table.operand(*v, node.id).is_none());
         let mut rel = said.about(node.id);
+        if !node.outputs.iter().flatten().any(|o| live[o.index()]) {
+            // A sum over a weight's axis is no contraction that a mask could stand for: what it makes is a constant of its own.
+            rel.close(view.operands(), &format!("{} makes a constant in a way that is not followed", node.op()));
+            continue;
+        }
         let reason = match op::rule(node.proto).map(|rule| rule.relate(&view, &mut rel)) {
             Some(Ok(())) => format!("{} says nothing of this axis", node.op()),
             Some(Err(unsupported)) => {
@@ -159,6 +165,7 @@ impl Kept for Gone {
 impl Coupling {
     /// The coupling that follows from what was said. Errors where a constant is malformed.
     pub fn from_statements(facts: &Facts<'_>, statements: Statements) -> Result<Self> {
+        check_size(facts, &statements)?;
         let solution = solve::solve(&statements);
         let (groups, pinned) = group::groups(facts, &statements, &solution);
         let mut coupling = Self { statements, groups, pinned };
@@ -228,6 +235,24 @@ impl Coupling {
         self.groups.iter_mut().enumerate().for_each(|(id, g)| g.id = id);
         Ok(())
     }
+}
+
+/// The most coordinates that are solved for.
+const MOST_COORDINATES: usize = 1 << 28;
+
+/// Errors where the axes are longer, all together, than any network's that runs.
+fn check_size(facts: &Facts<'_>, said: &Statements) -> Result<()> {
+    let total = said.axes.iter().try_fold(0usize, |n, a| n.checked_add(a.length));
+    if total.is_some_and(|n| n <= MOST_COORDINATES) {
+        return Ok(());
+    }
+    let longest = said.axes.iter().max_by_key(|a| a.length);
+    let name = longest.and_then(|a| match a.owner {
+        Owner::Value { value, .. } => Some((facts.graph.name(value), a.length)),
+        Owner::Virtual { .. } => None,
+    });
+    let (name, length) = name.unwrap_or(("", 0));
+    Err(Error::bad_model(format!("its axes are too long to be real: '{name}' has one of {length}")))
 }
 
 /// Whether a value is a further output that nothing reads, such as Dropout's mask.

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use secateur::model::write::unfit;
 use secateur::pipeline::{self, Destination, Proof, PruneOptions};
 use secateur::plan::{Budget, Scope};
 use secateur::report::{self, Report};
@@ -97,10 +98,7 @@ impl Opts {
             return Err(Failure::Usage(format!("--rate {rate} is not between 0 and 1, as in --rate 0.3")));
         }
         if self.tolerance.is_nan() || self.tolerance < 0.0 {
-            return Err(Failure::Usage(format!(
-                "--tolerance {} is not a positive number, as in --tolerance 1e-4",
-                self.tolerance
-            )));
+            return Err(Failure::Usage(format!("--tolerance {} is below 0 or no number, as 1e-4 is", self.tolerance)));
         }
         Ok(PruneOptions {
             shapes: self.shared.shapes(),
@@ -128,10 +126,15 @@ impl Opts {
         if let Some(other) = self.report.iter().find(|r| r.extension().is_none_or(|e| e != "json")) {
             return Err(Failure::Usage(format!("--report {}: the name must end in .json", other.display())));
         }
-        let Some(out) = self.output.as_deref().filter(|_| !self.to_stdout()) else { return Ok(()) };
-        let taken = |reason: &str| Error::new(ErrorKind::Io { path: out.to_owned(), reason: reason.into() });
-        if out.is_dir() {
-            return Err(taken("is a directory, expected a file name such as small.onnx").into());
+        let out = self.output.as_deref().filter(|_| !self.to_stdout());
+        for path in self.report.iter().chain(&self.plan_out).map(PathBuf::as_path).chain(out) {
+            if let Some(dir) = path.parent().filter(|d| !d.as_os_str().is_empty() && !d.is_dir()) {
+                return Err(unusable(dir, "is no directory; make it first"));
+            }
+        }
+        let Some(out) = out else { return Ok(()) };
+        if let Some(reason) = unfit(out) {
+            return Err(unusable(out, reason));
         }
         if same_file(out, &self.model) {
             return Err(Failure::Usage(format!(
@@ -140,15 +143,9 @@ impl Opts {
             )));
         }
         if out.exists() && !self.force && !self.dry_run {
-            return Err(taken("exists already; replace it with --force").into());
+            return Err(unusable(out, "exists already; replace it with --force"));
         }
-        match out.parent().filter(|d| !d.as_os_str().is_empty() && !d.is_dir()) {
-            Some(dir) => {
-                Err(Error::new(ErrorKind::Io { path: dir.to_owned(), reason: "is no directory; make it first".into() })
-                    .into())
-            }
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     fn to_stdout(&self) -> bool {
@@ -186,6 +183,10 @@ impl Opts {
             print(&report::text::report(report, self.shared.verbose), self.to_stdout())
         }
     }
+}
+
+fn unusable(path: &Path, reason: &str) -> Failure {
+    Error::new(ErrorKind::Io { path: path.to_owned(), reason: reason.into() }).into()
 }
 
 /// Whether two names are one file, whatever the spelling.

@@ -179,6 +179,19 @@ impl<'m> Graph<'m> {
         }
     }
 
+    /// Which values depend on a graph input, by number: through operands, or through what a subgraph reads.
+    pub fn live(&self) -> Vec<bool> {
+        let mut live: Vec<bool> = self.values.iter().map(|v| v.source == Source::Input).collect();
+        for node in &self.nodes {
+            let captured = captured_names(node.proto).into_iter().filter_map(|n| self.find(n));
+            let reads_live = node.inputs.iter().flatten().copied().chain(captured).any(|v| live[v.index()]);
+            if reads_live || is_random(node.op()) {
+                node.outputs.iter().flatten().for_each(|o| live[o.index()] = true);
+            }
+        }
+        live
+    }
+
     /// The initializer behind a value, if it is one.
     pub fn initializer(&self, id: ValueId) -> Option<&'m TensorProto> {
         match self.value(id).source {
@@ -231,6 +244,14 @@ impl<'m> Graph<'m> {
         self.values.push(Value { name, source, readers: Vec::new(), is_output: false, captured: false });
         Ok(id)
     }
+}
+
+/// Operators that make another value in each run.
+fn is_random(op: &str) -> bool {
+    matches!(
+        op,
+        "Bernoulli" | "Multinomial" | "RandomNormal" | "RandomNormalLike" | "RandomUniform" | "RandomUniformLike"
+    )
 }
 
 /// Names that the subgraphs of a node read from outside.

@@ -43,11 +43,8 @@ impl Pending {
 /// Writes `proto` to a temporary file beside `target` and syncs it. Errors where the folder cannot be written.
 pub fn write_beside(proto: &ModelProto, target: &Path) -> Result<Pending> {
     let dir = target.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if target.is_dir() {
-        return Err(Error::new(ErrorKind::Io {
-            path: target.to_owned(),
-            reason: "is a directory, expected a file name".into(),
-        }));
+    if let Some(reason) = unfit(target) {
+        return Err(Error::new(ErrorKind::Io { path: target.to_owned(), reason: reason.into() }));
     }
     let file = tempfile::Builder::new()
         .prefix(".secateur-")
@@ -59,6 +56,15 @@ pub fn write_beside(proto: &ModelProto, target: &Path) -> Result<Pending> {
     out.flush().and_then(|()| out.as_file().sync_all()).map_err(|e| failed(&e))?;
     set_mode(&out).map_err(|e| failed(&e))?;
     Ok(Pending { file: out, target: target.to_owned() })
+}
+
+/// Why nothing can be written in the place of `target`: a directory, or a device that a file must not replace.
+pub fn unfit(target: &Path) -> Option<&'static str> {
+    match target.metadata() {
+        Ok(m) if m.is_dir() => Some("is a directory, expected a file name such as small.onnx"),
+        Ok(m) if !m.is_file() => Some("is no regular file; write to a file, or to stdout with -o -"),
+        _ => None,
+    }
 }
 
 /// Streams `proto` and gives the sink back.

@@ -51,6 +51,8 @@ pub(super) struct Pairing<'a> {
     pub before: Graph<'a>,
     pub after: Graph<'a>,
     pub dims: Dims,
+    /// Which values of the original depend on an input.
+    pub live: Vec<bool>,
     pub pairs: Vec<Pair>,
 }
 
@@ -60,7 +62,8 @@ impl<'a> Pairing<'a> {
         let (before, after) = (case.original.graph()?, case.pruned.graph()?);
         let (known_before, known_after) = (Constants::new(&before)?, Constants::new(&after)?);
         let dims = runtime::dims(case.original, case.feeds)?;
-        let mut pairing = Self { case, before, after, dims, pairs: Vec::new() };
+        let live = before.live();
+        let mut pairing = Self { case, before, after, dims, live, pairs: Vec::new() };
         if let Some(difference) =
             pairing.interface_differs().or_else(|| pairing.find_pairs(&known_before, &known_after))
         {

@@ -248,6 +248,8 @@ fn bad_files() {
     prune(&f.0.path().to_string_lossy(), &["is a directory"]);
     fails(&["prune", &model(), "-o", &f.0.path().to_string_lossy(), "--rate", "0.3"], 1, &["is a directory"]);
     fails(&["prune", &model(), "-o", &f.path("no/such/folder.onnx"), "--rate", "0.3"], 1, &["is no directory"]);
+    fails(&["prune", &model(), "-o", "/dev/null", "--rate", "0.3", "--force"], 1, &["no regular file"]);
+    fails(&["prune", &model(), "-o", &out, "--rate", "0.3", "--report", &f.path("no/r.json")], 1, &["is no directory"]);
     std::fs::write(&out, b"precious").unwrap();
     prune(&model(), &["exists already", "--force"]);
     assert_eq!(std::fs::read(&out).unwrap(), b"precious");
@@ -264,6 +266,11 @@ fn bad_models() {
         fails(&["prune", &input, "-o", &out, "--rate", "0.3"], 1, words);
     };
     prune(&|m| m.graph.as_mut().unwrap().initializer[0].data_type = Some(77), &["element type 77"]);
+    let huge = |m: &mut secateur::model::ModelProto| {
+        let conv = m.graph.as_mut().unwrap().node.iter_mut().find(|n| n.op_type() == "Conv").unwrap();
+        conv.set_ints("pads", vec![1, 1 << 40, 1, 1]);
+    };
+    prune(&huge, &["too long to be real"]);
     prune(&|m| m.graph.as_mut().unwrap().node[3].input[0] = "nothing".into(), &["reads 'nothing'"]);
     prune(
         &|m| {

@@ -288,3 +288,26 @@ fn a_weight_whose_shape_is_read_may_still_be_cut() {
     });
     assert_eq!((lost(&cuts, "stem.weight"), lost(&cuts, "read.weight")), (8, 6));
 }
+
+/// A weight divided by a norm of itself over the axis that the contraction reads: removing inputs would change the norm.
+#[test]
+fn a_weight_normalised_inside_the_graph_keeps_its_inputs() {
+    for norm in ["ReduceSum", "ReduceL1", "ReduceL2", "ReduceSumSquare"] {
+        let cuts = check(|g, x| {
+            let x = g.global_average_pool(x, "/pool0");
+            let x = g.flatten(&x, "/flat0");
+            let v = g.uniform("v", &[16, 12], 0.1, 1.0);
+            let size = g.node(Op::new("Abs", "/abs"), &[&v], &[16, 12]);
+            let axes = g.ints("axes", &[0]);
+            let op = Op::new(norm, "/norm");
+            let n = if norm == "ReduceSum" {
+                g.node(op, &[&size, &axes], &[1, 12])
+            } else {
+                g.node(op.ints("axes", &[0]), &[&size], &[1, 12])
+            };
+            let w = g.node(Op::new("Div", "/w"), &[&v, &n], &[16, 12]);
+            g.node(Op::new("MatMul", "/matmul"), &[&x, &w], &[1, 12])
+        });
+        assert_eq!(lost(&cuts, "stem.weight"), 0, "{norm}");
+    }
+}
