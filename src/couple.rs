@@ -92,7 +92,6 @@ fn relate(facts: &Facts<'_>, table: &AxisTable<'_>, known: &Constants) -> Statem
     let live = facts.graph.live();
     for node in facts.graph.nodes().iter().filter(|n| !known.covers(n)) {
         let view = NodeView { graph: facts.graph, node, table, known };
-        let unknown = node.inputs.iter().chain(&node.outputs).flatten().any(|v| table.operand(*v, node.id).is_none());
         let mut rel = said.about(node.id);
         if !node.outputs.iter().flatten().any(|o| live[o.index()]) {
             // A sum over a weight's axis is no contraction that a mask could stand for: what it makes is a constant of its own.
@@ -107,7 +106,6 @@ fn relate(facts: &Facts<'_>, table: &AxisTable<'_>, known: &Constants) -> Statem
                     .for_each(|a| rel.pin(a, &format!("{} {}", node.op(), unsupported.0)));
                 String::new()
             }
-            None if matches!(node.op(), "Shape" | "Size") && node.proto.in_default_domain() && !unknown => continue,
             None => format!("{} has no rule here, so all that it touches stays", node.op()),
         };
         rel.close(view.operands(), &reason);
@@ -176,8 +174,8 @@ impl Coupling {
     /// What the removal means for every value, in the graph's order.
     pub fn removed(&self, facts: &Facts<'_>, gone: &Gone) -> Vec<Removed> {
         let mut out: Vec<Removed> = Vec::new();
-        for (id, axis) in self.statements.axes.iter().enumerate() {
-            let indices = gone.of(AxisId(id as u32));
+        for (id, axis) in self.statements.numbered() {
+            let indices = gone.of(id);
             let Owner::Value { value, reader, axis: k } = axis.owner else { continue };
             if indices.is_empty() || is_unused(facts.graph, value) {
                 continue;

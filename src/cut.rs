@@ -8,7 +8,8 @@ use crate::couple::payload::Edit;
 use crate::couple::{Coupling, Facts, Gone};
 use crate::error::{Error, Result};
 use crate::model::constant::{Known, is_stored};
-use crate::model::proto::{DimValue, NodeProto, TensorProto, ValueInfoProto};
+use crate::model::proto::attribute_proto::AttributeType;
+use crate::model::proto::{AttributeProto, DataType, DimValue, NodeProto, TensorProto, ValueInfoProto};
 use crate::model::{ModelProto, Node, NodeId, Source, Tensor, ValueId};
 use crate::op::{Owner, Slot};
 
@@ -176,12 +177,10 @@ impl<'a> Cutter<'a> {
         let name = self.fresh(&base);
         let scalar = value.is_some_and(|v| self.facts.dims.get(v).is_some_and(<[usize]>::is_empty));
         let dims = if scalar { Vec::new() } else { vec![edit.ints.len()] };
-        let narrow = value
-            .and_then(|v| self.facts.constants.get(v))
-            .is_some_and(|k| k.dtype() == crate::model::proto::DataType::Int32);
+        let narrow = value.and_then(|v| self.facts.constants.get(v)).is_some_and(|k| k.dtype() == DataType::Int32);
         let mut tensor = Tensor::from_ints(dims, &edit.ints);
         if narrow {
-            tensor.dtype = crate::model::proto::DataType::Int32;
+            tensor.dtype = DataType::Int32;
             tensor.data = edit.ints.iter().flat_map(|v| (*v as i32).to_le_bytes()).collect::<Vec<_>>().into();
         }
         self.add_initializer(tensor.to_proto(&name));
@@ -190,8 +189,8 @@ impl<'a> Cutter<'a> {
 
     /// Integer attributes that are the length of a virtual axis.
     fn attributes(&mut self, coupling: &Coupling, gone: &Gone) {
-        for (id, axis) in coupling.statements.axes.iter().enumerate() {
-            let lost = gone.of(crate::op::AxisId(id as u32)).len();
+        for (id, axis) in coupling.statements.numbered() {
+            let lost = gone.of(id).len();
             if let (Owner::Virtual { node, attr: Some(name) }, 1..) = (axis.owner, lost)
                 && let Some(node) = self.node(node)
             {
@@ -203,8 +202,8 @@ impl<'a> Cutter<'a> {
     /// Makes the stored shapes fresh: a dim that was cut becomes its new length; what contradicts the analysis is dropped.
     fn value_info(&mut self, coupling: &Coupling, gone: &Gone) {
         let mut lost = HashMap::<ValueId, Vec<(usize, usize, usize)>>::new();
-        for (id, axis) in coupling.statements.axes.iter().enumerate() {
-            let n = gone.of(crate::op::AxisId(id as u32)).len();
+        for (id, axis) in coupling.statements.numbered() {
+            let n = gone.of(id).len();
             if let (Owner::Value { value, reader: None, axis: k }, 1..) = (axis.owner, n) {
                 lost.entry(value).or_default().push((k, axis.length, axis.length - n));
             }
@@ -274,12 +273,12 @@ fn cuts_by_reader(
 ) -> BTreeMap<ValueId, BTreeMap<Option<NodeId>, AxisCuts>> {
     let mut out = BTreeMap::<ValueId, BTreeMap<Option<NodeId>, AxisCuts>>::new();
     let mut touched = HashSet::new();
-    for (id, axis) in coupling.statements.axes.iter().enumerate() {
+    for (id, axis) in coupling.statements.numbered() {
         let Owner::Value { value, reader, axis: k } = axis.owner else { continue };
         if !facts.constants.is_constant(value) {
             continue;
         }
-        let lost = gone.of(crate::op::AxisId(id as u32));
+        let lost = gone.of(id);
         let cuts = out.entry(value).or_default().entry(reader).or_default();
         if !lost.is_empty() {
             touched.insert(value);
@@ -296,9 +295,8 @@ fn is_shape(node: &Node<'_>) -> bool {
 }
 
 fn set_constant(node: &mut NodeProto, tensor: &Tensor) {
-    use crate::model::proto::attribute_proto::AttributeType;
     let name = node.attr_tensor("value").map_or(String::new(), |t| t.name().to_owned());
-    let attribute = crate::model::proto::AttributeProto {
+    let attribute = AttributeProto {
         name: Some("value".into()),
         r#type: Some(AttributeType::Tensor.into()),
         t: Some(tensor.to_proto(&name)),

@@ -49,8 +49,6 @@ pub enum ErrorKind {
     Runtime(String),
     /// A plan does not fit the model.
     BadPlan(String),
-    /// A budget cannot be reached.
-    Unreachable(String),
     /// The analysis contradicts itself: a fault of this program.
     Internal(String),
 }
@@ -97,9 +95,7 @@ impl fmt::Display for Error {
             ErrorKind::OpenDim { input, dim, hint } => {
                 write!(f, "input '{input}' leaves dimension {dim} open: fix it with {hint}")
             }
-            ErrorKind::BadOption(reason) | ErrorKind::BadPlan(reason) | ErrorKind::Unreachable(reason) => {
-                f.write_str(reason)
-            }
+            ErrorKind::BadOption(reason) | ErrorKind::BadPlan(reason) => f.write_str(reason),
             ErrorKind::Runtime(reason) => write!(f, "the runtime (tract) cannot run the model: {reason}"),
             ErrorKind::Internal(reason) => write!(f, "internal error: {reason}; please report it with the model"),
         }

@@ -82,12 +82,12 @@ impl<'a> Payloads<'a> {
     /// The dims of every value once coordinates are gone.
     fn cut_dims(&self, kept: &dyn Kept) -> Dims {
         let mut dims = self.facts.dims.clone();
-        for (id, axis) in self.said.axes.iter().enumerate() {
+        for (id, axis) in self.said.numbered() {
             if let Owner::Value { value, reader: None, axis: k } = axis.owner
                 && let Some(Some(d)) = dims.0.get_mut(value.index())
                 && let Some(length) = d.get_mut(k)
             {
-                *length = kept.kept(AxisId(id as u32), 0..axis.length);
+                *length = kept.kept(id, 0..axis.length);
             }
         }
         dims

@@ -140,6 +140,11 @@ impl Statements {
         Relations { said: self, mentioned: Vec::new(), node }
     }
 
+    /// All axes with their numbers.
+    pub fn numbered(&self) -> impl Iterator<Item = (AxisId, &Axis)> {
+        self.axes.iter().enumerate().map(|(id, axis)| (AxisId(id as u32), axis))
+    }
+
     /// Length of an axis.
     pub fn length(&self, axis: AxisId) -> usize {
         self.axes[axis.index()].length
