@@ -28,6 +28,8 @@ pub struct Facts<'a> {
     pub open: bool,
     /// Dims of values where every open dim is larger; `None` where there are none, or nothing is known there.
     pub grown: Option<&'a Dims>,
+    /// Whether axes may shrink over which a statistic is taken (LayerNorm, LRN, a mean over channels).
+    pub inexact: bool,
 }
 
 /// The smallest thing that can be removed: coordinates of one fate, by axis.
@@ -162,8 +164,11 @@ impl Kept for Gone {
 
 impl Coupling {
     /// The coupling that follows from what was said. Errors where a constant is malformed.
-    pub fn from_statements(facts: &Facts<'_>, statements: Statements) -> Result<Self> {
+    pub fn from_statements(facts: &Facts<'_>, mut statements: Statements) -> Result<Self> {
         check_size(facts, &statements)?;
+        if !facts.inexact {
+            statements.pins.extend(statements.renormalized.iter().cloned());
+        }
         let solution = solve::solve(&statements);
         let (groups, pinned) = group::groups(facts, &statements, &solution);
         let mut coupling = Self { statements, groups, pinned };

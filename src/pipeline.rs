@@ -164,7 +164,14 @@ impl<'m> Analysis<'m> {
 
     fn facts(&self) -> Facts<'_> {
         let grown: Option<&Dims> = self.shapes.grown.as_ref().map(|g| &g.dims);
-        Facts { graph: &self.graph, constants: &self.constants, dims: &self.shapes.dims, open: grown.is_some(), grown }
+        Facts {
+            graph: &self.graph,
+            constants: &self.constants,
+            dims: &self.shapes.dims,
+            open: grown.is_some(),
+            grown,
+            inexact: false,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::op::{Assignment, AxisId, Owner, Role, Statements};
 /// The coupled groups of a solution, and the filter axes that stay whole.
 pub(super) fn groups(facts: &Facts<'_>, said: &Statements, solution: &Solution) -> (Vec<CoupledGroup>, Vec<Pinned>) {
     let filters = filter_axes(facts, said);
+    let renormalized: HashSet<AxisId> = said.renormalized.iter().map(|r| r.axis).collect();
     let joined: Vec<AxisId> = said.roles.iter().filter(|r| r.role == Role::Joined).map(|r| r.axis).collect();
     let mut groups: Vec<CoupledGroup> = Vec::new();
     let mut by_signature = HashMap::<Vec<(AxisId, u32)>, Option<usize>>::new();
@@ -22,7 +23,7 @@ pub(super) fn groups(facts: &Facts<'_>, said: &Statements, solution: &Solution) 
                 name: facts.graph.node(maker.1).name().to_owned(),
                 units: Vec::new(),
                 axes: signature.clone(),
-                exact: true,
+                exact: signature.iter().all(|s| !renormalized.contains(&s.0)),
                 residual: signature.iter().any(|s| joined.contains(&s.0)),
             });
             Some(groups.len() - 1)

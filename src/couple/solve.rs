@@ -29,6 +29,11 @@ pub fn solve(said: &Statements) -> Solution {
             s.unite(s.at(link.whole, link.start + i * link.step), s.at(link.part, i));
         }
     }
+    for table in &said.tables {
+        for (i, &from) in table.index.iter().enumerate() {
+            s.unite(s.at(table.from, from), s.at(table.to, i));
+        }
+    }
     let mut open: Vec<&Product> = said.products.iter().collect();
     while !open.is_empty() {
         let (forced, mut rest): (Vec<_>, Vec<_>) = open.into_iter().partition(|p| s.free_factors(p).len() < 2);

@@ -31,6 +31,17 @@ pub struct Link {
     pub part: AxisId,
 }
 
+/// Coordinate `i` of `to` is coordinate `index[i]` of `from`: same fate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// The axis that is looked into.
+    pub from: AxisId,
+    /// One coordinate of it for each of `to`.
+    pub index: Vec<usize>,
+    /// The axis that is made.
+    pub to: AxisId,
+}
+
 /// Row-major digits: a coordinate of `whole` stays where all its digits stay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Product {
@@ -111,10 +122,14 @@ pub struct Statements {
     pub axes: Vec<Axis>,
     /// Coordinates of one fate.
     pub links: Vec<Link>,
+    /// Coordinates of one fate, by a table.
+    pub tables: Vec<Table>,
     /// Digits, in the order of the nodes that say so.
     pub products: Vec<Product>,
     /// What may not shrink.
     pub pins: Vec<Pin>,
+    /// Axes that may shrink only where a changed statistic is accepted, and why.
+    pub renormalized: Vec<Pin>,
     /// What axes are for.
     pub roles: Vec<Assignment>,
     /// Integers to recompute.
@@ -178,6 +193,18 @@ impl Relations<'_> {
         }
     }
 
+    /// A table: `to[i]` is `from[index[i]]`. What no index names is free.
+    pub fn link_by(&mut self, from: AxisId, index: Vec<usize>, to: AxisId) {
+        self.mentioned.extend([from, to]);
+        let n = self.length(from);
+        if index.len() == self.length(to) && index.iter().all(|&i| i < n) {
+            self.said.tables.push(Table { from, index, to });
+        } else {
+            self.pin(from, "its indices do not fit the axes");
+            self.pin(to, "its indices do not fit the axes");
+        }
+    }
+
     /// Row-major digits: keep(whole) = keep(f1) x keep(f2) x ...
     pub fn product(&mut self, whole: AxisId, factors: &[AxisId]) {
         self.mentioned.push(whole);
@@ -200,6 +227,12 @@ impl Relations<'_> {
     pub fn pin(&mut self, axis: AxisId, reason: &str) {
         self.mentioned.push(axis);
         self.said.pins.push(Pin { axis, node: Some(self.node), reason: reason.into() });
+    }
+
+    /// May shrink, and a statistic over it then changes: the cut is not exact, and stays undone unless that is asked for.
+    pub fn renormalizes(&mut self, axis: AxisId, reason: &str) {
+        self.mentioned.push(axis);
+        self.said.renormalized.push(Pin { axis, node: Some(self.node), reason: reason.into() });
     }
 
     /// A virtual axis of which the length is the integer attribute `name`.
