@@ -6,12 +6,15 @@ use std::ops::Range;
 use crate::error::{Error, Result};
 use crate::model::removed::Kind;
 use crate::model::{Constants, Dims, Graph, NodeId, Removed, Source, ValueId};
-use crate::op::{self, AxisId, AxisTable, NodeView, Owner, Statements};
+use crate::op::{self, Axis, AxisId, AxisTable, NodeView, Owner, Statements};
 
+mod balance;
 pub mod graph;
 mod group;
 pub mod payload;
 pub mod solve;
+
+pub use balance::{Partition, Share};
 
 use payload::{Kept, Payloads};
 
@@ -76,6 +79,8 @@ pub struct Coupling {
     pub statements: Statements,
     /// What can go.
     pub groups: Vec<CoupledGroup>,
+    /// Blocks of grouped convolutions, which must lose equally many.
+    pub partitions: Vec<Partition>,
     /// What cannot.
     pub pinned: Vec<Pinned>,
 }
@@ -171,8 +176,10 @@ impl Coupling {
         }
         let solution = solve::solve(&statements);
         let (groups, pinned) = group::groups(facts, &statements, &solution);
-        let mut coupling = Self { statements, groups, pinned };
+        let mut coupling = Self { statements, groups, partitions: Vec::new(), pinned };
+        coupling.drop_uneven(facts);
         coupling.drop_impossible(facts)?;
+        coupling.partitions = balance::partitions(&coupling.statements, &coupling.groups);
         Ok(coupling)
     }
 
@@ -180,25 +187,13 @@ impl Coupling {
     pub fn removed(&self, facts: &Facts<'_>, gone: &Gone) -> Vec<Removed> {
         let mut out: Vec<Removed> = Vec::new();
         for (id, axis) in self.statements.numbered() {
-            let indices = gone.of(id);
-            let Owner::Value { value, reader, axis: k } = axis.owner else { continue };
-            if indices.is_empty() || is_unused(facts.graph, value) {
+            let Some((value, entry)) = entry(facts, axis, gone.of(id)) else { continue };
+            if is_unused(facts.graph, value) {
                 continue;
             }
-            let kind = if facts.constants.is_constant(value) { Kind::Initializer } else { Kind::Activation };
-            let readers: Vec<String> = reader.map(|n| facts.graph.node(n).name().to_owned()).into_iter().collect();
-            let value = facts.graph.name(value);
-            let same = |r: &&mut Removed| r.value == value && r.axis == k && r.indices == indices;
-            match out.iter_mut().rev().find(same) {
-                Some(entry) => entry.readers.extend(readers),
-                None => out.push(Removed {
-                    value: value.into(),
-                    kind,
-                    axis: k,
-                    length: axis.length,
-                    indices: indices.to_vec(),
-                    readers,
-                }),
+            match out.iter_mut().rev().find(|r| r.is_same_cut(&entry)) {
+                Some(there) => there.readers.extend(entry.readers),
+                None => out.push(entry),
             }
         }
         for entry in &mut out {
@@ -214,6 +209,17 @@ impl Coupling {
         out
     }
 
+    /// Takes groups away that lie in the blocks of a grouped convolution so that no choice of units is balanced.
+    fn drop_uneven(&mut self, facts: &Facts<'_>) {
+        let uneven = |g: &CoupledGroup| balance::uneven(&self.statements, g).map(|node| (g.id, node));
+        let dropped: Vec<(usize, NodeId)> = self.groups.iter().filter_map(uneven).collect();
+        self.drop_groups(
+            facts,
+            &dropped,
+            |_| "needs equally many channels in each of its groups, which these cannot give",
+        );
+    }
+
     /// Takes groups away whose removal would leave a computed shape wrong beyond mending: each is tried with one unit and with two.
     fn drop_impossible(&mut self, facts: &Facts<'_>) -> Result<()> {
         let known = facts.constants.at(facts.graph, facts.dims)?;
@@ -227,16 +233,22 @@ impl Coupling {
                 }
             }
         }
-        for (id, conflict) in &dropped {
-            let reason = format!("{} {}", facts.graph.node(conflict.node).op(), conflict.reason);
-            let axes = group::filter_axes(facts, &self.statements);
-            for (axis, layer, _) in axes.into_iter().filter(|a| self.groups[*id].axes.iter().any(|g| g.0 == a.0)) {
-                self.pinned.push(Pinned { axis, layer, node: Some(conflict.node), reason: reason.clone() });
+        let nodes: Vec<(usize, NodeId)> = dropped.iter().map(|(id, conflict)| (*id, conflict.node)).collect();
+        self.drop_groups(facts, &nodes, |i| dropped[i].1.reason);
+        Ok(())
+    }
+
+    /// Takes groups away for the sake of a node each: their filters are pinned by it.
+    fn drop_groups(&mut self, facts: &Facts<'_>, dropped: &[(usize, NodeId)], reason: impl Fn(usize) -> &'static str) {
+        let filters = group::filter_axes(facts, &self.statements);
+        for (i, &(id, node)) in dropped.iter().enumerate() {
+            let reason = format!("{} {}", facts.graph.node(node).op(), reason(i));
+            for &(axis, layer, _) in filters.iter().filter(|f| self.groups[id].axes.iter().any(|g| g.0 == f.0)) {
+                self.pinned.push(Pinned { axis, layer, node: Some(node), reason: reason.clone() });
             }
         }
         self.groups.retain(|g| dropped.iter().all(|d| d.0 != g.id));
         self.groups.iter_mut().enumerate().for_each(|(id, g)| g.id = id);
-        Ok(())
     }
 }
 
@@ -252,10 +264,32 @@ fn check_size(facts: &Facts<'_>, said: &Statements) -> Result<()> {
     let longest = said.axes.iter().max_by_key(|a| a.length);
     let name = longest.and_then(|a| match a.owner {
         Owner::Value { value, .. } => Some((facts.graph.name(value), a.length)),
-        Owner::Virtual { .. } => None,
+        Owner::Blocks { .. } | Owner::Virtual { .. } => None,
     });
     let (name, length) = name.unwrap_or(("", 0));
     Err(Error::bad_model(format!("its axes are too long to be real: '{name}' has one of {length}")))
+}
+
+/// What one axis of a value loses, as one of its readers sees it; `None` where it loses nothing or is no axis of a value.
+pub(crate) fn entry(facts: &Facts<'_>, axis: &Axis, gone: &[usize]) -> Option<(ValueId, Removed)> {
+    let (value, k, blocks, reader) = match axis.owner {
+        _ if gone.is_empty() => return None,
+        Owner::Value { value, reader, axis } => (value, axis, None, reader),
+        Owner::Blocks { value, blocks } => (value, 1, Some(blocks), None),
+        Owner::Virtual { .. } => return None,
+    };
+    let length = axis.length / blocks.unwrap_or(1);
+    let of_block = |b: usize| gone.iter().filter(|&&i| i / length == b).map(|i| i % length).collect();
+    let removed = Removed {
+        value: facts.graph.name(value).into(),
+        kind: if facts.constants.is_constant(value) { Kind::Initializer } else { Kind::Activation },
+        axis: k,
+        length,
+        indices: if blocks.is_none() { gone.to_vec() } else { Vec::new() },
+        blocks: (0..blocks.unwrap_or(0)).map(of_block).collect(),
+        readers: reader.map(|n| facts.graph.node(n).name().to_owned()).into_iter().collect(),
+    };
+    Some((value, removed))
 }
 
 /// Whether a value is a further output that nothing reads, such as Dropout's mask.

@@ -5,11 +5,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::couple::payload::Edit;
-use crate::couple::{Coupling, Facts, Gone};
+use crate::couple::{self, Coupling, Facts, Gone};
 use crate::error::{Error, Result};
 use crate::model::constant::{Known, is_stored};
 use crate::model::proto::attribute_proto::AttributeType;
 use crate::model::proto::{AttributeProto, DataType, DimValue, NodeProto, TensorProto, ValueInfoProto};
+use crate::model::removed::Kept;
 use crate::model::{ModelProto, Node, NodeId, Source, Tensor, ValueId};
 use crate::op::{Owner, Slot};
 
@@ -38,8 +39,8 @@ struct Cutter<'a> {
     made: Vec<(ValueId, TensorProto)>,
 }
 
-/// The axes that a constant loses, for one set of readers: (axis, kept indices).
-type AxisCuts = Vec<(usize, Vec<usize>)>;
+/// What a constant keeps of the axes that shrink, for one set of readers.
+type AxisCuts = Vec<Kept>;
 
 impl<'a> Cutter<'a> {
     fn new(facts: &'a Facts<'a>) -> Self {
@@ -65,10 +66,7 @@ impl<'a> Cutter<'a> {
                     self.refill(value, dims, &cuts);
                     continue;
                 }
-                let mut tensor = known.tensor();
-                for (axis, kept) in &cuts {
-                    tensor = tensor.select(*axis, kept)?;
-                }
+                let tensor = Kept::select_all(&cuts, &known.tensor())?;
                 if shared {
                     self.copy_for(value, &tensor, &readers);
                 } else {
@@ -100,7 +98,7 @@ impl<'a> Cutter<'a> {
     /// Gives a ConstantOfShape node a new shape.
     fn refill(&mut self, value: ValueId, dims: &[usize], cuts: &AxisCuts) {
         let mut dims: Vec<i64> = dims.iter().map(|&d| d as i64).collect();
-        cuts.iter().for_each(|(axis, kept)| dims[*axis] = kept.len() as i64);
+        cuts.iter().for_each(|kept| dims[kept.axis()] = kept.len() as i64);
         let name = self.fresh(&format!("{}_shape", self.facts.graph.name(value)));
         if let Source::Node(n, _) = self.facts.graph.value(value).source
             && let Some(node) = self.node(n)
@@ -274,16 +272,18 @@ fn cuts_by_reader(
     let mut out = BTreeMap::<ValueId, BTreeMap<Option<NodeId>, AxisCuts>>::new();
     let mut touched = HashSet::new();
     for (id, axis) in coupling.statements.numbered() {
-        let Owner::Value { value, reader, axis: k } = axis.owner else { continue };
+        let (value, reader) = match axis.owner {
+            Owner::Value { value, reader, .. } => (value, reader),
+            Owner::Blocks { value, .. } => (value, None),
+            Owner::Virtual { .. } => continue,
+        };
         if !facts.constants.is_constant(value) {
             continue;
         }
-        let lost = gone.of(id);
         let cuts = out.entry(value).or_default().entry(reader).or_default();
-        if !lost.is_empty() {
+        if let Some((_, removed)) = couple::entry(facts, axis, gone.of(id)) {
             touched.insert(value);
-            let lost: HashSet<usize> = lost.iter().copied().collect();
-            cuts.push((k, (0..axis.length).filter(|i| !lost.contains(i)).collect()));
+            cuts.push(removed.kept());
         }
     }
     out.retain(|value, _| touched.contains(value));

@@ -23,7 +23,7 @@ mod split;
 mod transpose;
 
 pub use axes::{Axis, AxisId, AxisTable, Operand, Owner};
-pub use relations::{Assignment, Count, Meaning, Relations, Role, Slot, Statements, Table};
+pub use relations::{Assignment, Balance, Count, Meaning, Relations, Role, Slot, Statements, Table};
 
 /// The rule of an operator family.
 pub trait OpRule: Sync {

@@ -4,6 +4,8 @@ use crate::couple::{CoupledGroup, Coupling, Gone};
 use crate::error::{Error, ErrorKind, Result};
 use crate::score::Scores;
 
+mod balance;
+
 /// How much is to go.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Budget {
@@ -52,19 +54,46 @@ pub struct PlannedGroup {
     pub remove: Vec<usize>,
 }
 
+/// What is wanted of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// Its units in the order in which they go.
+    pub order: Vec<usize>,
+    /// The most that may go.
+    pub quota: usize,
+}
+
 /// Decides. Errors where the rate is not between 0 and 1.
 pub fn plan(coupling: &Coupling, scores: &[Scores], budget: Budget, scope: Scope) -> Result<Plan> {
     let Budget::Rate(rate) = budget;
     if !(rate > 0.0 && rate < 1.0) {
         return Err(Error::new(ErrorKind::BadOption(format!("the rate {rate} is not between 0 and 1, as in 0.3"))));
     }
-    let choose = |(group, scores): (&CoupledGroup, &Scores)| {
-        let mut remove: Vec<usize> = scores.order().into_iter().take(quota(rate, group.units.len())).collect();
-        remove.sort_unstable();
-        PlannedGroup { id: group.id, remove }
+    let wish = |(group, scores): (&CoupledGroup, &Scores)| {
+        scope.admits(group).then(|| Wish { order: scores.order(), quota: quota(rate, group.units.len()) })
     };
-    let candidates = coupling.groups.iter().zip(scores).filter(|(g, _)| scope.admits(g));
-    Ok(Plan { groups: candidates.map(choose).collect() })
+    Ok(choose(coupling, &coupling.groups.iter().zip(scores).map(wish).collect::<Vec<_>>()))
+}
+
+/// What goes, given a wish for each group; a group without one is no candidate and loses nothing.
+///
+/// Where grouped convolutions want equally many from each of their blocks, a group may lose fewer than its quota.
+pub fn choose(coupling: &Coupling, wishes: &[Option<Wish>]) -> Plan {
+    let quotas: Vec<usize> = wishes.iter().map(|w| w.as_ref().map_or(0, |w| w.quota)).collect();
+    let mut remove: Vec<Vec<usize>> = wishes
+        .iter()
+        .map(|w| w.as_ref().map_or(Vec::new(), |w| w.order.iter().copied().take(w.quota).collect()))
+        .collect();
+    for cluster in balance::clusters(coupling) {
+        cluster.iter().for_each(|&g| remove[g].clear());
+        for (cell, count) in balance::settle(coupling, &cluster, &quotas) {
+            let order = wishes[cell.group].iter().flat_map(|w| &w.order);
+            remove[cell.group].extend(order.filter(|u| cell.units.contains(u)).take(count));
+        }
+    }
+    remove.iter_mut().for_each(|r| r.sort_unstable());
+    let candidates = remove.into_iter().enumerate().filter(|(id, _)| wishes[*id].is_some());
+    Plan { groups: candidates.map(|(id, remove)| PlannedGroup { id, remove }).collect() }
 }
 
 /// `floor(rate * units)`, steady against rounding; at least one unit stays.
@@ -73,7 +102,8 @@ fn quota(rate: f64, units: usize) -> usize {
 }
 
 impl Plan {
-    /// The coordinates that go. Errors where the plan names a group or a unit that is not there, or empties a group.
+    /// The coordinates that go. Errors where the plan names a group or a unit that is not there, empties a group, or takes more from one
+    /// block of a grouped convolution than from another.
     pub fn gone(&self, coupling: &Coupling) -> Result<Gone> {
         let mut units = Vec::new();
         for planned in &self.groups {
@@ -86,7 +116,30 @@ impl Plan {
                 units.push(group.units.get(i).ok_or_else(|| fail(format!("there is no unit {i}")))?);
             }
         }
+        self.check_balance(coupling)?;
         Ok(Gone::new(units.into_iter()))
+    }
+
+    fn check_balance(&self, coupling: &Coupling) -> Result<()> {
+        for partition in &coupling.partitions {
+            let mut lost = vec![0u32; partition.blocks];
+            for share in &partition.shares {
+                let planned = self.groups.iter().filter(|p| p.id == share.group).flat_map(|p| &p.remove);
+                planned.for_each(|&unit| lost[share.block[unit] as usize] += share.weight);
+            }
+            let Some(b) = lost.iter().position(|n| *n != lost[0]) else { continue };
+            let groups: Vec<String> = partition.shares.iter().map(|s| s.group.to_string()).collect();
+            return Err(Error::new(ErrorKind::BadPlan(format!(
+                "group {}: a grouped convolution must lose equally many from each of its {} blocks of {} channels, \
+                 but block 0 would lose {} and block {b} would lose {}",
+                groups.join(", "),
+                partition.blocks,
+                partition.length,
+                lost[0],
+                lost[b]
+            ))));
+        }
+        Ok(())
     }
 
     /// Number of units that go.

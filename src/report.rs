@@ -171,8 +171,11 @@ pub struct Cut {
     pub axis: usize,
     /// Its length in the original.
     pub length: usize,
-    /// What goes.
+    /// What goes; empty where `blocks` says it.
     pub remove: Vec<usize>,
+    /// What each block of rows of a grouped convolution's weight loses of this axis.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blocks: Vec<Vec<usize>>,
     /// The nodes that read it so, where readers differ.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub readers: Vec<String>,

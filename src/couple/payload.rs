@@ -83,11 +83,13 @@ impl<'a> Payloads<'a> {
     fn cut_dims(&self, kept: &dyn Kept) -> Dims {
         let mut dims = self.facts.dims.clone();
         for (id, axis) in self.said.numbered() {
-            if let Owner::Value { value, reader: None, axis: k } = axis.owner
-                && let Some(Some(d)) = dims.0.get_mut(value.index())
-                && let Some(length) = d.get_mut(k)
-            {
-                *length = kept.kept(id, 0..axis.length);
+            let (value, k, blocks) = match axis.owner {
+                Owner::Value { value, reader: None, axis: k } => (value, k, 1),
+                Owner::Blocks { value, blocks } => (value, 1, blocks),
+                _ => continue,
+            };
+            if let Some(length) = dims.0.get_mut(value.index()).and_then(Option::as_mut).and_then(|d| d.get_mut(k)) {
+                *length = kept.kept(id, 0..axis.length) / blocks;
             }
         }
         dims

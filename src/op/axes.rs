@@ -27,6 +27,14 @@ pub enum Owner {
         /// Which axis.
         axis: usize,
     },
+    /// Axis 1 of the weight of a grouped convolution, taken block by block: coordinate `b * n + i` is coordinate `i`, of `n`, in the
+    /// `b`-th of equal blocks of rows (axis 0).
+    Blocks {
+        /// The weight.
+        value: ValueId,
+        /// Number of blocks.
+        blocks: usize,
+    },
     /// A virtual axis of a node; its length is that integer attribute, if one is named.
     Virtual {
         /// The node.

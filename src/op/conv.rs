@@ -1,7 +1,8 @@
 //! Conv: `y[n, o, p] = b[o] + sum over i, k of w[o, i, k] x[n, group(o) * Cin/g + i, p + k]`
-//! (<https://onnx.ai/onnx/operators/onnx__Conv.html>). One formula covers plain, grouped and depthwise.
+//! (<https://onnx.ai/onnx/operators/onnx__Conv.html>). One product formula covers plain and depthwise; where every group has several inputs
+//! and several outputs, each group keeps equally many of both, wherever they lie.
 
-use super::{NodeDims, NodeView, OpRule, Relations, Role, Unsupported};
+use super::{NodeDims, NodeView, OpRule, Operand, Relations, Role, Unsupported};
 
 /// Conv.
 pub(super) struct Conv;
@@ -17,12 +18,19 @@ impl OpRule for Conv {
         if x.rank() < 2 || w.rank() != x.rank() || group == 0 || w.dims[0] % group != 0 {
             return Unsupported::because("has shapes that do not fit together");
         }
-        let g = rel.attr_axis("group", group);
-        let m = rel.factor(w.dims[0] / group);
         rel.link(x.axis(0), y.axis(0));
         rel.link(w.axis(0), y.axis(1));
-        rel.product(x.axis(1), &[g, w.axis(1)]);
-        rel.product(y.axis(1), &[g, m]);
+        if is_grouped(node, &w, group) {
+            let inputs = rel.block_axis(&w, group);
+            rel.link(x.axis(1), inputs);
+            rel.balanced(x.axis(1), group);
+            rel.balanced(y.axis(1), group);
+        } else {
+            let g = rel.attr_axis("group", group);
+            let m = rel.factor(w.dims[0] / group);
+            rel.product(x.axis(1), &[g, w.axis(1)]);
+            rel.product(y.axis(1), &[g, m]);
+        }
         rel.role(w.axis(0), Role::Filter);
         rel.role(w.axis(1), Role::Kernel);
         if let Some(b) = node.input(2) {
@@ -40,4 +48,10 @@ impl OpRule for Conv {
     fn macs(&self, node: &NodeDims<'_>) -> u64 {
         node.output_len(0) * node.input(1).iter().skip(1).product::<usize>() as u64
     }
+}
+
+/// Whether groups keep inputs and outputs of their own: several of each, and a constant weight that nothing else reads.
+fn is_grouped(node: &NodeView<'_>, w: &Operand<'_>, group: usize) -> bool {
+    let alone = node.graph.value(w.value).readers.len() == 1;
+    group > 1 && w.dims[0] / group > 1 && w.dims[1] > 1 && w.constant && alone
 }

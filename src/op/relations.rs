@@ -53,6 +53,17 @@ pub struct Product {
     pub node: NodeId,
 }
 
+/// Equal blocks of an axis that must lose equally many coordinates: a constraint on what is chosen, not a relation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Balance {
+    /// The axis.
+    pub axis: AxisId,
+    /// Number of blocks.
+    pub blocks: usize,
+    /// The node that says so.
+    pub node: NodeId,
+}
+
 /// An axis that may not shrink, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pin {
@@ -126,6 +137,8 @@ pub struct Statements {
     pub tables: Vec<Table>,
     /// Digits, in the order of the nodes that say so.
     pub products: Vec<Product>,
+    /// Blocks that lose equally many.
+    pub balanced: Vec<Balance>,
     /// What may not shrink.
     pub pins: Vec<Pin>,
     /// Axes that may shrink only where a changed statistic is accepted, and why.
@@ -218,6 +231,19 @@ impl Relations<'_> {
         }
     }
 
+    /// The `blocks` equal parts of this axis lose equally many coordinates.
+    pub fn balanced(&mut self, axis: AxisId, blocks: usize) {
+        self.mentioned.push(axis);
+        self.said.balanced.push(Balance { axis, blocks, node: self.node });
+    }
+
+    /// Axis 1 of a weight of which each of the `blocks` parts of axis 0 has coordinates of its own.
+    pub fn block_axis(&mut self, weight: &Operand<'_>, blocks: usize) -> AxisId {
+        self.mentioned.push(weight.axis(1));
+        let length = blocks * weight.dims.get(1).copied().unwrap_or(0);
+        self.add(Axis { owner: Owner::Blocks { value: weight.value, blocks }, length })
+    }
+
     /// Mentioned, and not related to anything: a contraction sums over it, or only part of it is read.
     pub fn free(&mut self, axis: AxisId) {
         self.mentioned.push(axis);
@@ -276,8 +302,12 @@ impl Relations<'_> {
     }
 
     fn add_virtual(&mut self, attr: Option<&'static str>, length: usize) -> AxisId {
+        self.add(Axis { owner: Owner::Virtual { node: self.node, attr }, length })
+    }
+
+    fn add(&mut self, axis: Axis) -> AxisId {
         let id = AxisId(self.said.axes.len() as u32);
-        self.said.axes.push(Axis { owner: Owner::Virtual { node: self.node, attr }, length });
+        self.said.axes.push(axis);
         id
     }
 }

@@ -125,6 +125,7 @@ fn cut(r: &Removed) -> data::Cut {
         axis: r.axis,
         length: r.length,
         remove: r.indices.clone(),
+        blocks: r.blocks.clone(),
         readers: r.readers.clone(),
     }
 }
@@ -147,6 +148,9 @@ fn group(facts: &Facts<'_>, coupling: &Coupling, g: &crate::couple::CoupledGroup
     let axis = |&(id, per_unit): &(crate::op::AxisId, u32)| match coupling.statements.axes[id.index()].owner {
         Owner::Value { value, axis, .. } => {
             Some(data::GroupAxis { value: facts.graph.name(value).into(), axis, per_unit })
+        }
+        Owner::Blocks { value, .. } => {
+            Some(data::GroupAxis { value: facts.graph.name(value).into(), axis: 1, per_unit })
         }
         Owner::Virtual { .. } => None,
     };
@@ -176,6 +180,7 @@ fn norms(all: &[f64]) -> data::Norms {
 fn pinned(facts: &Facts<'_>, coupling: &Coupling, p: &crate::couple::Pinned) -> data::Pinned {
     let (value, axis) = match coupling.statements.axes[p.axis.index()].owner {
         Owner::Value { value, axis, .. } => (facts.graph.name(value), axis),
+        Owner::Blocks { value, .. } => (facts.graph.name(value), 1),
         Owner::Virtual { .. } => ("", 0),
     };
     data::Pinned {

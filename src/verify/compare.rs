@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::pairing::{Output, select};
+use super::pairing::Output;
+use crate::model::removed::Kept;
 use crate::model::{Removed, Tensor};
 
 /// Added to a value's largest magnitude, so that a value that is all but zero is not measured by itself.
@@ -10,16 +11,17 @@ const ABSOLUTE: f64 = 1e-6;
 
 /// How far the pruned model's value is from the kept part of the expected one.
 pub(super) fn error_at(output: &Output, expected: &Tensor, found: &Tensor) -> f64 {
-    select(expected, &output.kept).map_or(f64::INFINITY, |kept| relative_error(&kept, found))
+    Kept::select_all(&output.kept, expected).map_or(f64::INFINITY, |kept| relative_error(&kept, found))
 }
 
 /// How far the masks move the compared values, in the same measure.
 pub(super) fn change(outputs: &[Output], masked: &[Tensor], plain: &[Tensor]) -> f64 {
-    let each =
-        outputs.iter().zip(masked).zip(plain).map(|((o, m), p)| match (select(m, &o.kept), select(p, &o.kept)) {
+    let each = outputs.iter().zip(masked).zip(plain).map(|((o, m), p)| {
+        match (Kept::select_all(&o.kept, m), Kept::select_all(&o.kept, p)) {
             (Ok(m), Ok(p)) => relative_error(&p, &m),
             _ => 0.0,
-        });
+        }
+    });
     each.filter(|e| e.is_finite()).fold(0.0, f64::max)
 }
 
@@ -61,7 +63,9 @@ impl<'a> Seen<'a> {
     /// Looks at the masked values of one run, in the order of their names.
     pub(super) fn look(&mut self, masked: &[Tensor]) {
         for (v, ((_, removed), tensor)) in self.values.iter().zip(masked).enumerate() {
-            let Some(kept) = removed.kept().first().and_then(|&k| channel(tensor, removed.axis, k)) else { continue };
+            let Some(kept) = removed.kept_indices().first().and_then(|&k| channel(tensor, removed.axis, k)) else {
+                continue;
+            };
             let largest = tensor.floats().unwrap_or_default().iter().fold(0f32, |m, x| m.max(x.abs()));
             for &i in &removed.indices {
                 let Some(own) = channel(tensor, removed.axis, i) else { continue };

@@ -8,7 +8,8 @@ use super::{Case, Difference};
 use crate::error::Result;
 use crate::model::constant::Known;
 use crate::model::proto::{AttributeProto, NodeProto};
-use crate::model::{Constants, Dims, Graph, Node, Removed, Tensor};
+use crate::model::removed::Kept;
+use crate::model::{Constants, Dims, Graph, Node, Removed};
 use crate::runtime;
 
 /// A constant operand of a pair of nodes.
@@ -18,8 +19,8 @@ pub(super) struct Operand {
     pub slot: usize,
     /// The original's.
     pub before: Known,
-    /// What the cut claims of it: (axis, kept indices).
-    pub kept: Vec<(usize, Vec<usize>)>,
+    /// What the cut claims to keep of it.
+    pub kept: Vec<Kept>,
 }
 
 /// A node of the original and the one that makes the same value in the pruned model.
@@ -40,8 +41,8 @@ pub(super) struct Output {
     pub value: String,
     /// The node that makes it.
     pub node: String,
-    /// (axis, kept indices).
-    pub kept: Vec<(usize, Vec<usize>)>,
+    /// What is kept of it.
+    pub kept: Vec<Kept>,
 }
 
 /// The two models side by side.
@@ -92,9 +93,9 @@ impl<'a> Pairing<'a> {
     }
 
     /// What the cut claims to keep of a value, as `reader` sees it.
-    pub(super) fn kept(&self, value: &str, reader: &str) -> Vec<(usize, Vec<usize>)> {
-        let mine = |r: &&Removed| r.concerns(value, reader) && !r.indices.is_empty();
-        self.case.removed.iter().filter(mine).map(|r| (r.axis, r.kept())).collect()
+    pub(super) fn kept(&self, value: &str, reader: &str) -> Vec<Kept> {
+        let mine = |r: &&Removed| r.concerns(value, reader) && !r.is_empty();
+        self.case.removed.iter().filter(mine).map(Removed::kept).collect()
     }
 
     /// What the cut claims to remove of a value's axis.
@@ -201,10 +202,10 @@ impl<'a> Pairing<'a> {
 }
 
 /// Whether `after` is `before` at the kept coordinates. `Err`: the claim does not fit the constant.
-fn same_bits(before: &Known, after: &Known, kept: &[(usize, Vec<usize>)]) -> std::result::Result<bool, String> {
+fn same_bits(before: &Known, after: &Known, kept: &[Kept]) -> std::result::Result<bool, String> {
     let mut dims = before.dims().to_vec();
-    for (axis, index) in kept {
-        *dims.get_mut(*axis).ok_or("the cut names an axis that a constant does not have")? = index.len();
+    for k in kept {
+        *dims.get_mut(k.axis()).ok_or("the cut names an axis that a constant does not have")? = k.len();
     }
     if dims != after.dims() || before.dtype() != after.dtype() {
         return Ok(false);
@@ -212,12 +213,7 @@ fn same_bits(before: &Known, after: &Known, kept: &[(usize, Vec<usize>)]) -> std
     if let (Known::Fill { element: a, .. }, Known::Fill { element: b, .. }) = (before, after) {
         return Ok(a == b);
     }
-    Ok(select(&before.tensor(), kept).map_err(|e| e.to_string())?.data == after.tensor().data)
-}
-
-/// The kept part of a tensor.
-pub(super) fn select(whole: &Tensor, kept: &[(usize, Vec<usize>)]) -> Result<Tensor> {
-    kept.iter().try_fold(whole.clone(), |t, (axis, index)| t.select(*axis, index))
+    Ok(Kept::select_all(kept, &before.tensor()).map_err(|e| e.to_string())?.data == after.tensor().data)
 }
 
 /// What is different in two nodes, their operands aside.

@@ -6,7 +6,7 @@ use secateur::Model;
 use secateur::build::networks::{Shortcut, cifar_resnet, resnet, vgg16};
 use secateur::couple::{Coupling, Gone, Unit};
 use secateur::cut::cut;
-use secateur::model::removed::Kind;
+use secateur::model::removed::{Kept, Kind};
 use secateur::model::{ModelProto, Removed};
 use secateur::op::{AxisId, Owner};
 use secateur::plan::Scope;
@@ -71,16 +71,24 @@ type Mutant = Option<(secateur::model::Tensor, &'static str)>;
 
 /// The constant cut with one kept index replaced by one that should have gone.
 fn shifted(known: &Analysed<'_>, removed: &[Removed], target: &Removed, rng: &mut ChaCha8Rng) -> Mutant {
-    let mut tensor = constant(known.model.proto(), &target.value)?;
+    let tensor = constant(known.model.proto(), &target.value)?;
+    let mut kept = Vec::new();
     for r in removed.iter().filter(|r| r.value == target.value) {
-        let mut kept = r.kept();
-        if r.axis == target.axis {
-            let (at, wrong) = (rng.random_range(0..kept.len()), r.indices[rng.random_range(0..r.indices.len())]);
-            kept[at] = wrong;
+        let mut part = r.kept();
+        if r.axis == target.axis && r.blocks.is_empty() == target.blocks.is_empty() {
+            let (index, gone) = match &mut part {
+                Kept::Along { index, .. } => (index, &r.indices),
+                Kept::Blocks { index, .. } => {
+                    let block = rng.random_range(0..index.len());
+                    (&mut index[block], &r.blocks[block])
+                }
+            };
+            let at = rng.random_range(0..index.len());
+            index[at] = *gone.get(rng.random_range(0..gone.len().max(1)))?;
         }
-        tensor = tensor.select(r.axis, &kept).ok()?;
+        kept.push(part);
     }
-    Some((tensor, "an index is shifted"))
+    Some((Kept::select_all(&kept, &tensor).ok()?, "an index is shifted"))
 }
 
 /// The cut constant with two channels swapped.

@@ -311,3 +311,40 @@ fn a_weight_normalised_inside_the_graph_keeps_its_inputs() {
         assert_eq!(lost(&cuts, "stem.weight"), 0, "{norm}");
     }
 }
+
+#[test]
+fn groups_of_a_convolution_lose_equally_many_wherever_they_lie() {
+    let cuts = check(|g, x| {
+        let y = g.conv(x, "/grouped", Conv::square(24, 3).pad(1).group(4));
+        let y = g.relu(&y, "/r");
+        g.conv(&y, "/b", Conv::square(8, 1))
+    });
+    assert_eq!((lost(&cuts, "stem.weight"), lost(&cuts, "grouped.weight")), (8, 12));
+}
+
+/// As in ResNeXt: a residual stream around a grouped convolution.
+#[test]
+fn grouped_convolution_in_a_residual_block() {
+    let cuts = check(|g, x| {
+        let y = g.conv(x, "/a", Conv::square(32, 1));
+        let y = g.relu(&y, "/ra");
+        let y = g.conv(&y, "/b", Conv::square(32, 3).pad(1).group(8).no_bias());
+        let y = g.batch_norm(&y, "/bn");
+        let y = g.relu(&y, "/rb");
+        let y = g.conv(&y, "/c", Conv::square(16, 1));
+        g.add(x, &y, "/add")
+    });
+    assert_eq!((lost(&cuts, "a.weight"), lost(&cuts, "b.weight"), lost(&cuts, "c.weight")), (16, 16, 8));
+}
+
+/// The blocks of the second convolution are filled by both parts of the concatenation.
+#[test]
+fn blocks_that_several_groups_fill_lose_equally_many() {
+    let cuts = check(|g, x| {
+        let a = g.conv(x, "/a", Conv::square(12, 1));
+        let joined = g.concat(&[x, &a], 1, "/concat");
+        let y = g.conv(&joined, "/grouped", Conv::square(28, 1).group(2));
+        g.relu(&y, "/r")
+    });
+    assert_eq!((lost(&cuts, "stem.weight"), lost(&cuts, "a.weight"), lost(&cuts, "grouped.weight")), (8, 6, 14));
+}
