@@ -12,9 +12,11 @@ mod balance;
 pub mod graph;
 mod group;
 pub mod payload;
+mod shuffle;
 pub mod solve;
 
 pub use balance::{Partition, Share};
+pub use shuffle::Shuffle;
 
 use payload::{Kept, Payloads};
 
@@ -81,6 +83,8 @@ pub struct Coupling {
     pub groups: Vec<CoupledGroup>,
     /// Blocks of grouped convolutions, which must lose equally many.
     pub partitions: Vec<Partition>,
+    /// Nodes that together permute one axis: replaced by a Gather where that axis is cut.
+    pub shuffles: Vec<Shuffle>,
     /// What cannot.
     pub pinned: Vec<Pinned>,
 }
@@ -97,9 +101,16 @@ fn relate(facts: &Facts<'_>, table: &AxisTable<'_>, known: &Constants) -> Statem
     let mut said = Statements::new(table);
     pin_interface(facts, table, known, &mut said);
     let live = facts.graph.live();
+    let shuffles = shuffle::find(facts);
     for node in facts.graph.nodes().iter().filter(|n| !known.covers(n)) {
         let view = NodeView { graph: facts.graph, node, table, known };
         let mut rel = said.about(node.id);
+        if let Some(shuffle) = shuffles.iter().find(|s| s.nodes.contains(&node.id)) {
+            if shuffle.nodes[2] == node.id {
+                permute(&mut rel, table, shuffle);
+            }
+            continue;
+        }
         if !node.outputs.iter().flatten().any(|o| live[o.index()]) {
             // A sum over a weight's axis is no contraction that a mask could stand for: what it makes is a constant of its own.
             rel.close(view.operands(), &format!("{} makes a constant in a way that is not followed", node.op()));
@@ -118,6 +129,19 @@ fn relate(facts: &Facts<'_>, table: &AxisTable<'_>, known: &Constants) -> Statem
         rel.close(view.operands(), &reason);
     }
     said
+}
+
+/// A shuffle permutes one axis and leaves the others alone; what lies between its nodes is not spoken of.
+fn permute(rel: &mut op::Relations<'_>, table: &AxisTable<'_>, shuffle: &Shuffle) {
+    let operand = |value| table.operand(value, shuffle.nodes[0]);
+    let (Some(x), Some(y)) = (operand(shuffle.x), operand(shuffle.y)) else { return };
+    for k in 0..x.rank() {
+        if k == shuffle.axis {
+            rel.link_by(x.axis(k), shuffle.index.clone(), y.axis(k));
+        } else {
+            rel.link(x.axis(k), y.axis(k));
+        }
+    }
 }
 
 /// Graph inputs and outputs, what subgraphs read, and what is computed from shapes keep their dims.
@@ -176,7 +200,8 @@ impl Coupling {
         }
         let solution = solve::solve(&statements);
         let (groups, pinned) = group::groups(facts, &statements, &solution);
-        let mut coupling = Self { statements, groups, partitions: Vec::new(), pinned };
+        let shuffles = shuffle::find(facts);
+        let mut coupling = Self { statements, groups, partitions: Vec::new(), shuffles, pinned };
         coupling.drop_uneven(facts);
         coupling.drop_impossible(facts)?;
         coupling.partitions = balance::partitions(&coupling.statements, &coupling.groups);
@@ -223,7 +248,7 @@ impl Coupling {
     /// Takes groups away whose removal would leave a computed shape wrong beyond mending: each is tried with one unit and with two.
     fn drop_impossible(&mut self, facts: &Facts<'_>) -> Result<()> {
         let known = facts.constants.at(facts.graph, facts.dims)?;
-        let payloads = Payloads::new(facts, &self.statements, &known)?;
+        let payloads = Payloads::new(facts, self, &known)?;
         let mut dropped = Vec::new();
         for group in &self.groups {
             for n in 1..=2.min(group.units.len().saturating_sub(1)) {

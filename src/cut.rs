@@ -25,6 +25,7 @@ pub fn cut(facts: &Facts<'_>, coupling: &Coupling, gone: &Gone) -> Result<ModelP
     cutter.constants(coupling, gone)?;
     cutter.integers(&edits);
     cutter.attributes(coupling, gone);
+    cutter.shuffles(coupling, gone);
     cutter.value_info(coupling, gone);
     let mut proto = cutter.finish();
     sweep::drop_unread(facts.graph.model().proto(), &mut proto);
@@ -193,6 +194,30 @@ impl<'a> Cutter<'a> {
                 && let Some(node) = self.node(node)
             {
                 node.set_int(name, (axis.length - lost) as i64);
+            }
+        }
+    }
+
+    /// Where a shuffled value is cut, a Gather takes the place of the last node; the others are not read any more.
+    fn shuffles(&mut self, coupling: &Coupling, gone: &Gone) {
+        for shuffle in &coupling.shuffles {
+            let of = |value: ValueId, k: usize| coupling.statements.axis_of(value, k).map_or(&[][..], |a| gone.of(a));
+            let rank = self.facts.dims.get(shuffle.x).map_or(0, <[usize]>::len);
+            if (0..rank).all(|k| of(shuffle.x, k).is_empty()) {
+                continue;
+            }
+            let (lost, lost_after) = (of(shuffle.x, shuffle.axis), of(shuffle.y, shuffle.axis));
+            let place = |from: usize| (from - lost.partition_point(|&g| g < from)) as i64;
+            let kept = (0..shuffle.index.len()).filter(|i| lost_after.binary_search(i).is_err());
+            let index: Vec<i64> = kept.map(|i| place(shuffle.index[i])).collect();
+            let name = self.fresh(&format!("{}_order", self.facts.graph.name(shuffle.y)));
+            self.add_initializer(Tensor::from_ints(vec![index.len()], &index).to_proto(&name));
+            let x = self.facts.graph.name(shuffle.x).to_owned();
+            if let Some(node) = self.node(shuffle.nodes[2]) {
+                node.op_type = Some("Gather".into());
+                node.input = vec![x, name];
+                node.attribute.clear();
+                node.set_int("axis", shuffle.axis as i64);
             }
         }
     }

@@ -15,6 +15,7 @@ mod fidelity;
 mod inputs;
 mod pairing;
 mod randomize;
+mod shuffle;
 mod twin;
 
 pub use fidelity::{Fidelity, OutputFidelity, fidelity};

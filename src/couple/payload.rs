@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Coupling, Facts};
+use super::{Coupling, Facts, Shuffle};
 use crate::error::Result;
 use crate::model::constant::Known;
 use crate::model::{Constants, Dims, Node, NodeId, ValueId};
@@ -43,20 +43,22 @@ pub trait Kept {
 pub struct Payloads<'a> {
     facts: &'a Facts<'a>,
     said: &'a Statements,
+    shuffles: &'a [Shuffle],
     before: &'a Constants,
     grown: Option<Constants>,
     by_node: BTreeMap<NodeId, BTreeMap<Slot, Vec<&'a Count>>>,
 }
 
 impl<'a> Payloads<'a> {
-    /// For a graph and what its rules said; `before`: what is known at the given dims.
-    pub fn new(facts: &'a Facts<'a>, said: &'a Statements, before: &'a Constants) -> Result<Self> {
+    /// For a graph and its coupling; `before`: what is known at the given dims.
+    pub fn new(facts: &'a Facts<'a>, coupling: &'a Coupling, before: &'a Constants) -> Result<Self> {
+        let said = &coupling.statements;
         let grown = facts.grown.map(|d| facts.constants.at(facts.graph, d)).transpose()?;
         let mut by_node = BTreeMap::<NodeId, BTreeMap<Slot, Vec<&Count>>>::new();
         for count in &said.counts {
             by_node.entry(count.node).or_default().entry(count.slot).or_default().push(count);
         }
-        Ok(Self { facts, said, before, grown, by_node })
+        Ok(Self { facts, said, shuffles: &coupling.shuffles, before, grown, by_node })
     }
 
     /// The edits that a cut needs, or the first node that forbids it.
@@ -64,7 +66,10 @@ impl<'a> Payloads<'a> {
         let dims = self.cut_dims(kept);
         let after = self.facts.constants.at(self.facts.graph, &dims)?;
         let mut edits = Vec::new();
-        for node in self.facts.graph.nodes().iter().filter(|n| !self.before.covers(n)) {
+        let replaced: Vec<NodeId> =
+            self.shuffles.iter().filter(|s| dims.get(s.x) != self.facts.dims.get(s.x)).flat_map(|s| s.nodes).collect();
+        let stays = |n: &&Node<'_>| !self.before.covers(n) && !replaced.contains(&n.id);
+        for node in self.facts.graph.nodes().iter().filter(stays) {
             for slot in 0..node.inputs.len() {
                 match self.input(node, slot, &after, kept) {
                     Ok(edit) => edits.extend(edit),
@@ -72,7 +77,7 @@ impl<'a> Payloads<'a> {
                 }
             }
         }
-        for (node, slots) in &self.by_node {
+        for (node, slots) in self.by_node.iter().filter(|(n, _)| !replaced.contains(n)) {
             let node = self.facts.graph.node(*node);
             edits.extend(slots.iter().filter_map(|(slot, counts)| self.absent_or_attr(node, *slot, counts, kept)));
         }
@@ -166,7 +171,7 @@ impl Coupling {
         kept: &dyn Kept,
     ) -> Result<std::result::Result<Vec<Edit>, Conflict>> {
         let known = facts.constants.at(facts.graph, facts.dims)?;
-        Payloads::new(facts, &self.statements, &known)?.edits(kept)
+        Payloads::new(facts, self, &known)?.edits(kept)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::axes::{Axis, AxisId, AxisTable, Operand, Owner};
-use crate::model::NodeId;
+use crate::model::{NodeId, ValueId};
 
 /// What scoring and healing look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,6 +176,12 @@ impl Statements {
     /// Length of an axis.
     pub fn length(&self, axis: AxisId) -> usize {
         self.axes[axis.index()].length
+    }
+
+    /// The axis of a value that all its readers see alike.
+    pub fn axis_of(&self, value: ValueId, k: usize) -> Option<AxisId> {
+        let wanted = Owner::Value { value, reader: None, axis: k };
+        self.numbered().find(|(_, axis)| axis.owner == wanted).map(|(id, _)| id)
     }
 }
 

@@ -177,11 +177,56 @@ fn a_channel_count_used_as_a_number_keeps_its_channels() {
     assert_eq!((lost(&cuts, "stem.weight"), lost(&cuts, "b.weight")), (0, 4));
 }
 
+/// Two halves shuffled into one another.
+fn shuffle(g: &mut GraphBuilder, x: &Val, groups: usize, name: &str) -> Val {
+    let (c, h) = (x.dims[1], x.dims[2]);
+    let (part, space) = (c / groups, h as i64);
+    let split = [0, groups as i64, part as i64, space, space];
+    let y = g.reshape(x, &split, &[1, groups, part, h, h], &format!("{name}/to"));
+    let y = g.transpose(&y, &[0, 2, 1, 3, 4], &format!("{name}/turn"));
+    g.reshape(&y, &[0, c as i64, space, space], &x.dims.clone(), &format!("{name}/from"))
+}
+
+/// As in ShuffleNet v2: half of the channels pass by, and every channel goes by itself.
 #[test]
-fn channel_shuffle_by_products() {
+fn a_shuffle_becomes_a_gather() {
+    let cuts = check(|g, x| {
+        let mut x = x.clone();
+        for k in 0..3 {
+            let parts = g.split(&x, 1, &[8, 8], &format!("/split{k}"));
+            let y = g.conv(&parts[1], &format!("/a{k}"), Conv::square(8, 1));
+            let y = g.relu(&y, &format!("/r{k}"));
+            let y = g.conv(&y, &format!("/dw{k}"), Conv::square(8, 3).pad(1).group(8));
+            let y = g.conv(&y, &format!("/b{k}"), Conv::square(8, 1));
+            let y = g.concat(&[&parts[0], &y], 1, &format!("/concat{k}"));
+            x = shuffle(g, &y, 2, &format!("/shuffle{k}"));
+        }
+        x
+    });
+    assert_eq!(["a0", "b0", "a1", "b1", "a2", "b2"].map(|w| lost(&cuts, &format!("{w}.weight"))), [4; 6], "{cuts:?}");
+    assert_eq!(lost(&cuts, "stem.weight"), 8);
+}
+
+/// As in ShuffleNet v1: grouped convolutions on both sides of a shuffle, so that each channel lies in two partitions.
+#[test]
+fn grouped_convolutions_around_a_shuffle() {
+    let cuts = check(|g, x| {
+        let y = g.conv(x, "/a", Conv::square(24, 1).group(4));
+        let y = g.relu(&y, "/r");
+        let y = shuffle(g, &y, 4, "/shuffle");
+        let y = g.conv(&y, "/dw", Conv::square(24, 3).pad(1).group(24));
+        let y = g.conv(&y, "/b", Conv::square(16, 1).group(4));
+        g.add(x, &y, "/add")
+    });
+    assert_eq!((lost(&cuts, "a.weight"), lost(&cuts, "b.weight"), lost(&cuts, "stem.weight")), (12, 8, 8));
+}
+
+#[test]
+fn a_shuffle_of_products_where_its_parts_are_read() {
     let cuts = check(|g, x| {
         let y = g.reshape(x, &[0, 2, 8, 8, 8], &[1, 2, 8, 8, 8], "/to");
         let y = g.transpose(&y, &[0, 2, 1, 3, 4], "/turn");
+        let y = g.relu(&y, "/between");
         g.reshape(&y, &[0, 16, 8, 8], &[1, 16, 8, 8], "/from")
     });
     assert_eq!(lost(&cuts, "stem.weight"), 8);

@@ -41,7 +41,7 @@ fn by_index(x: &Tensor, dims: Vec<usize>, from: impl Fn(&[usize], &mut [usize]))
     Some(Tensor { dtype: x.dtype, dims, data: out.into() })
 }
 
-pub(super) fn reshape(x: &Tensor, shape: &[i64], allow_zero: bool) -> Option<Tensor> {
+pub(crate) fn reshape(x: &Tensor, shape: &[i64], allow_zero: bool) -> Option<Tensor> {
     let mut dims = Vec::with_capacity(shape.len());
     for (k, &s) in shape.iter().enumerate() {
         dims.push(match s {
@@ -81,7 +81,7 @@ pub(super) fn flatten(x: &Tensor, axis: i64) -> Option<Tensor> {
     with_dims(x, vec![x.dims[..a].iter().product(), x.dims[a..].iter().product()])
 }
 
-pub(super) fn transpose(x: &Tensor, perm: Option<&[i64]>) -> Option<Tensor> {
+pub(crate) fn transpose(x: &Tensor, perm: Option<&[i64]>) -> Option<Tensor> {
     let rank = x.dims.len();
     let perm: Vec<usize> = match perm {
         Some(p) => p.iter().map(|&a| normal(a, rank)).collect::<Option<_>>()?,
