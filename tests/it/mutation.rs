@@ -4,12 +4,14 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use secateur::Model;
 use secateur::build::networks::{Shortcut, cifar_resnet, resnet, vgg16};
-use secateur::couple::{Coupling, Gone, Unit};
+use secateur::build::{Conv, GraphBuilder};
+use secateur::couple::{Coupling, Gone};
 use secateur::cut::cut;
+use secateur::model::proto::NodeProto;
 use secateur::model::removed::{Kept, Kind};
-use secateur::model::{ModelProto, Removed};
+use secateur::model::{ModelProto, Removed, Tensor};
 use secateur::op::{AxisId, Owner};
-use secateur::plan::Scope;
+use secateur::plan::{Scope, Wish, choose};
 use secateur::verify::Status;
 
 use crate::support::{Analysed, constant, digits, set_constant, with_random_weights, zoo};
@@ -106,21 +108,32 @@ fn drop_a_relation(known: &Analysed<'_>, coupling: &Coupling, rng: &mut ChaCha8R
     let what = if rng.random_range(0..3) == 0 && !said.products.is_empty() {
         let product = said.products.remove(rng.random_range(0..said.products.len()));
         format!("a product of {} is dropped", known.graph.node(product.node).name())
+    } else if rng.random_range(0..3) == 0 && !said.tables.is_empty() {
+        let table = said.tables.remove(rng.random_range(0..said.tables.len()));
+        format!("a table into {:?} is dropped", said.axes[table.to.index()].owner)
     } else {
         let link = said.links.remove(rng.random_range(0..said.links.len()));
         format!("a link of {:?} is dropped", said.axes[link.part.index()].owner)
     };
     let facts = known.facts();
     let Ok(wrong) = Coupling::from_statements(&facts, said) else { return };
-    let units = wrong.groups.iter().flat_map(|g| g.units.iter().take(g.units.len() - 1));
-    let units: Vec<&Unit> = units.filter(|_| rng.random_range(0..3) == 0).collect();
-    let gone = Gone::new(units.into_iter());
+    let wishes: Vec<Option<Wish>> = wrong.groups.iter().map(|g| Some(a_third(g.units.len(), rng))).collect();
+    let Ok(gone) = choose(&wrong, &wishes).gone(&wrong) else { return };
     if is_right(coupling, &gone) {
         return;
     }
     if let Ok(pruned) = cut(&facts, &wrong, &gone) {
         tally.judge(known, pruned, &wrong.removed(&facts, &gone), what);
     }
+}
+
+/// Some third of so many units.
+fn a_third(units: usize, rng: &mut ChaCha8Rng) -> Wish {
+    let mut order: Vec<usize> = (0..units).collect();
+    for i in (1..units).rev() {
+        order.swap(i, rng.random_range(0..=i));
+    }
+    Wish { order, quota: (units / 3).max(1).min(units.saturating_sub(1)) }
 }
 
 /// Whether a cut is one that the right coupling allows: of every unit, all coordinates of values go or none.
@@ -151,6 +164,53 @@ fn sabotaged_cuts_of_built_networks_are_refused() {
     sabotage(&cifar_resnet(20, Shortcut::Pad, 0).unwrap(), &[], "resnet20");
     sabotage(&vgg16(0).unwrap(), &[], "vgg16");
     sabotage(&resnet(18, 0).unwrap(), &[], "resnet18");
+}
+
+/// Grouped convolutions and shuffles: blocks of weights, and the order of a Gather.
+#[test]
+fn sabotaged_cuts_of_a_shuffled_network_are_refused() {
+    let model = shuffled();
+    sabotage(&model, &[], "shuffled");
+    let known = Analysed::new(&model, &[]);
+    let (coupling, gone) = known.choose(0.3, Scope::All);
+    let (pruned, removed) = known.cut(&coupling, &gone);
+    let orders: Vec<String> = gathers(&pruned).map(|n| n.input[1].clone()).collect();
+    assert_eq!(orders.len(), 3);
+    for name in orders {
+        let order = constant(&pruned, &name).unwrap();
+        let mut ints = order.ints().unwrap();
+        ints.swap(0, 1);
+        let mut broken = pruned.clone();
+        set_constant(&mut broken, &name, &Tensor::from_ints(order.dims, &ints));
+        assert_eq!(known.judge(broken, &removed).status, Status::Failed, "{name}");
+    }
+}
+
+fn gathers(proto: &ModelProto) -> impl Iterator<Item = &NodeProto> {
+    proto.graph.iter().flat_map(|g| &g.node).filter(|n| n.op_type() == "Gather")
+}
+
+/// Three blocks of grouped convolution, shuffle, depthwise and grouped convolution around a residual stream.
+fn shuffled() -> Model {
+    let mut g = GraphBuilder::new(17);
+    let x = g.input_open("x", &[1, 3, 8, 8]);
+    let mut x = g.conv(&x, "/stem", Conv::square(16, 3).pad(1));
+    for k in 0..3 {
+        let y = g.conv(&x, &format!("/a{k}"), Conv::square(24, 1).group(4).no_bias());
+        let y = g.batch_norm(&y, &format!("/bn{k}"));
+        let y = g.relu(&y, &format!("/r{k}"));
+        let y = g.reshape(&y, &[0, 4, 6, 8, 8], &[1, 4, 6, 8, 8], &format!("/to{k}"));
+        let y = g.transpose(&y, &[0, 2, 1, 3, 4], &format!("/turn{k}"));
+        let y = g.reshape(&y, &[0, 24, 8, 8], &[1, 24, 8, 8], &format!("/from{k}"));
+        let y = g.conv(&y, &format!("/dw{k}"), Conv::square(24, 3).pad(1).group(24));
+        let y = g.conv(&y, &format!("/b{k}"), Conv::square(16, 1).group(4));
+        x = g.add(&x, &y, &format!("/add{k}"));
+    }
+    let y = g.global_average_pool(&x, "/pool");
+    let y = g.flatten(&y, "/flat");
+    let y = g.gemm(&y, "/fc", 5);
+    g.output(&y);
+    g.model().unwrap()
 }
 
 #[test]
