@@ -5,6 +5,7 @@ mod cli;
 mod fpgm;
 mod mutation;
 mod oracle;
+mod smith;
 mod support;
 mod tidy;
 mod zoo;

@@ -1,0 +1,125 @@
+//! One network through the whole pipeline: random units go, and the file must be right in the eyes of two judges.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use secateur::Model;
+use secateur::couple::{Coupling, couple};
+use secateur::model::{Dims, Removed, ValueId};
+use secateur::plan::{Budget, Plan, PlannedGroup, Scope, plan};
+use secateur::runtime::{Feed, dims};
+use secateur::score::Scores;
+use secateur::verify::Status;
+
+use super::net::Net;
+use super::second::{Second, second_opinion};
+use crate::support::Analysed;
+
+/// What a trial came to.
+pub(super) struct Outcome {
+    /// Units that went.
+    pub units: usize,
+    /// What the cut claims.
+    pub removed: Vec<Removed>,
+    /// Whether the second judge could say anything.
+    pub second: bool,
+}
+
+/// Tries; panics are failures like others.
+pub(super) fn trial(net: &Net, choice: u64) -> Result<Outcome, String> {
+    catch_unwind(AssertUnwindSafe(|| attempt(net, choice))).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        Err(text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).into())).unwrap_or_else(|| "it panicked".into()))
+    })
+}
+
+fn attempt(net: &Net, choice: u64) -> Result<Outcome, String> {
+    let model = again(&net.model());
+    let known = Analysed::new(&model, &[]);
+    let coupling = couple(&known.facts()).map_err(|e| e.to_string())?;
+    let plan = choose(&coupling, choice);
+    let gone = plan.gone(&coupling).map_err(|e| e.to_string())?;
+    let (pruned, removed) = known.cut(&coupling, &gone);
+    let pruned = again(&Model::new(pruned).map_err(|e| e.to_string())?);
+    some_of_everything_stays(&removed)?;
+    dims_follow(&known, &pruned, &removed, &known.shapes.dims, &known.shapes.feeds)?;
+    if let Some(grown) = &known.shapes.grown {
+        dims_follow(&known, &pruned, &removed, &grown.dims, &grown.feeds)?;
+    }
+    let second = second_opinion(&known, &pruned, &removed)?;
+    let v = known.judge(pruned.into_proto(), &removed);
+    match v.status {
+        Status::Passed => Ok(Outcome { units: plan.len(), removed, second: second == Second::Agrees }),
+        _ => Err(format!("{:?}: {}", v.status, v.reason.unwrap_or_default())),
+    }
+}
+
+/// Written and read back.
+fn again(model: &Model) -> Model {
+    Model::decode(model.encode().into(), "smith".as_ref()).unwrap()
+}
+
+/// Random units of random groups: none, one, a share, or all but what has to stay.
+fn choose(coupling: &Coupling, choice: u64) -> Plan {
+    let mut rng = ChaCha8Rng::seed_from_u64(choice);
+    let scores: Vec<Scores> = coupling
+        .groups
+        .iter()
+        .map(|g| {
+            let random: Vec<f64> = g.units.iter().map(|_| rng.random()).collect();
+            Scores { norms: vec![1.0; random.len()], scores: random }
+        })
+        .collect();
+    let mut at = HashMap::<u64, Plan>::new();
+    let mut groups: Vec<PlannedGroup> = Vec::new();
+    for group in &coupling.groups {
+        let rate = match rng.random_range(0..8) {
+            0 => continue,
+            1 | 2 => 1.0 / group.units.len() as f64,
+            3 | 4 => 0.999,
+            _ => rng.random_range(0.05..0.95),
+        };
+        if rate < 1.0 {
+            let plan = at
+                .entry(rate.to_bits())
+                .or_insert_with(|| plan(coupling, &scores, Budget::Rate(rate), Scope::All).unwrap());
+            groups.extend(plan.groups.iter().find(|p| p.id == group.id).cloned());
+        }
+    }
+    Plan { groups }
+}
+
+fn some_of_everything_stays(removed: &[Removed]) -> Result<(), String> {
+    let empty = removed.iter().find(|r| r.indices.is_empty() || r.indices.len() >= r.length);
+    empty.map_or(Ok(()), |r| Err(format!("axis {} of '{}' loses {} of {}", r.axis, r.value, r.indices.len(), r.length)))
+}
+
+/// The dims that follow for the pruned model are those of the original less what the cut claims to remove.
+fn dims_follow(
+    known: &Analysed<'_>,
+    pruned: &Model,
+    removed: &[Removed],
+    before: &Dims,
+    feeds: &[Feed],
+) -> Result<(), String> {
+    let graph = pruned.graph().map_err(|e| e.to_string())?;
+    let after = dims(pruned, feeds).map_err(|e| e.to_string())?;
+    let of_use = |id: &ValueId| {
+        let value = known.graph.value(*id);
+        !known.constants.is_constant(*id) && (value.is_output || !value.readers.is_empty())
+    };
+    for id in known.graph.value_ids().filter(of_use) {
+        let name = known.graph.name(id);
+        let (Some(whole), Some(now)) = (before.get(id), graph.find(name)) else { continue };
+        let mut expected = whole.to_vec();
+        for r in removed.iter().filter(|r| r.value == name) {
+            expected[r.axis] -= r.indices.len();
+        }
+        if after.get(now) != Some(&expected) {
+            return Err(format!("'{name}' should have dims {expected:?} and has {:?}", after.get(now)));
+        }
+    }
+    Ok(())
+}
