@@ -14,6 +14,7 @@ mod contractions;
 mod fidelity;
 mod inputs;
 mod pairing;
+mod plain;
 mod randomize;
 mod shuffle;
 mod twin;
@@ -22,6 +23,7 @@ pub use fidelity::{Fidelity, OutputFidelity, fidelity};
 
 use compare::Seen;
 use pairing::{Output, Pairing};
+use plain::Plain;
 use twin::Weights;
 
 /// What is judged, and how.
@@ -144,6 +146,36 @@ pub fn verify(case: &Case<'_>) -> ModelResult<Verification> {
 }
 
 fn prove(case: &Case<'_>, v: &mut Verification) -> Result<(), Halt> {
+    let Some(plain) = Plain::of(case)? else { return prove_plain(case, v) };
+    Pairing::new(case)?.map_err(Halt::Wrong)?;
+    v.notes.push(plain.note());
+    let copies = Case {
+        original: &plain.original,
+        pruned: &plain.pruned,
+        feeds: &plain.feeds,
+        grown: plain.grown.as_deref(),
+        ..*case
+    };
+    prove_plain(&copies, v)?;
+    if plain.quantized { runs_as_it_is(case, v) } else { Ok(()) }
+}
+
+/// That the pruned model runs with its quantization where the original does.
+fn runs_as_it_is(case: &Case<'_>, v: &mut Verification) -> Result<(), Halt> {
+    let run = |m: &Model| {
+        let (m, feeds) = (plain::float32(m)?, plain::feeds(case.feeds));
+        let names: Vec<String> = m.graph_proto().output.iter().map(|o| o.name().to_owned()).collect();
+        Session::load(&m, &feeds, &names)?.run(&inputs::seeded(&feeds, case.seed))
+    };
+    if let Err(e) = run(case.original) {
+        v.notes.push(format!("with its quantization the original was not run: {e}"));
+        return Ok(());
+    }
+    run(case.pruned).map(|_| ()).map_err(|e| does_not_run(case.pruned, &e))
+}
+
+/// The proof of models that compute in float32.
+fn prove_plain(case: &Case<'_>, v: &mut Verification) -> Result<(), Halt> {
     let pairing = Pairing::new(case)?.map_err(Halt::Wrong)?;
     let judge = Judge { case, outputs: pairing.compared(), pairing };
     let silent = judge.as_written(v)?;
@@ -244,12 +276,13 @@ impl Judge<'_> {
     }
 
     fn does_not_run(&self, error: &Error) -> Halt {
-        let first = self.case.pruned.graph_proto().node.first().map_or("", crate::model::graph::node_name);
-        let node = error.node.clone().unwrap_or_else(|| first.to_owned());
-        Halt::Wrong(Difference {
-            node,
-            value: None,
-            reason: format!("the original runs, the pruned model does not: {error}"),
-        })
+        does_not_run(self.case.pruned, error)
     }
+}
+
+fn does_not_run(pruned: &Model, error: &Error) -> Halt {
+    let first = pruned.graph_proto().node.first().map_or("", crate::model::graph::node_name);
+    let node = error.node.clone().unwrap_or_else(|| first.to_owned());
+    let reason = format!("the original runs, the pruned model does not: {error}");
+    Halt::Wrong(Difference { node, value: None, reason })
 }

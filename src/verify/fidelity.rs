@@ -1,6 +1,6 @@
 //! How close a model's outputs are to the untouched original's. A second figure, never the proof.
 
-use super::inputs;
+use super::{inputs, plain};
 use crate::error::Result;
 use crate::model::{Model, Tensor};
 use crate::runtime::{Feed, Session};
@@ -31,10 +31,11 @@ pub struct OutputFidelity {
     pub max_abs_error: f64,
 }
 
-/// Compares the outputs of two models on seeded inputs. Errors where one of them does not run.
+/// Compares the outputs of two models on seeded inputs, both in float32. Errors where one of them does not run.
 pub fn fidelity(before: &Model, after: &Model, feeds: &[Feed], seed: u64, samples: usize) -> Result<Fidelity> {
     let names: Vec<String> = before.graph_proto().output.iter().map(|o| o.name().to_owned()).collect();
-    let (a, b) = (Session::load(before, feeds, &names)?, Session::load(after, feeds, &names)?);
+    let (before, after, feeds) = (plain::float32(before)?, plain::float32(after)?, &plain::feeds(feeds));
+    let (a, b) = (Session::load(&before, feeds, &names)?, Session::load(&after, feeds, &names)?);
     let mut sums: Vec<Sums> = vec![Sums::default(); names.len()];
     for sample in 0..samples as u64 {
         let x = inputs::seeded(feeds, seed + 1000 + sample);

@@ -116,6 +116,7 @@ fn small_real_networks_are_pruned_and_proved() {
         "mlperf-tiny/vww_mobilenetv1_025_96",
         "mnist/burn_mnist",
         "mnist/digit_recognizer_py_fold",
+        "derived/resnet20_fp16",
     ];
     names.iter().for_each(|n| prune_and_prove(&zoo(&format!("{n}.onnx")), &[], false));
 }
