@@ -8,19 +8,32 @@ use crate::model::{Constants, Graph, Node};
 pub mod axes;
 pub mod relations;
 
+mod along;
 mod concat;
 mod conv;
+mod conv_transpose;
+mod depth_to_space;
+mod einsum;
 mod elementwise;
+mod gather;
+mod group_norm;
+mod layer_norm;
 mod matmul;
 mod norm;
 mod pad;
 mod pool;
+mod quantize;
 mod reduce;
 mod reshape;
+mod resize;
+mod sample;
+mod scatter;
 mod slice;
 mod softmax;
 mod split;
+mod tile;
 mod transpose;
+mod whole;
 
 pub use axes::{Axis, AxisId, AxisTable, Operand, Owner};
 pub use relations::{Assignment, Balance, Count, Meaning, Relations, Role, Slot, Statements, Table};
@@ -30,6 +43,9 @@ pub trait OpRule: Sync {
     /// The operators of ONNX's default domain that it speaks for.
     fn op_types(&self) -> &'static [&'static str];
 
+    /// What the reference says of the family.
+    fn summary(&self) -> Summary;
+
     /// How the coordinates of the node's axes relate. `Err`: this form of the operator is not understood, and all its axes are pinned.
     fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported>;
 
@@ -37,6 +53,17 @@ pub trait OpRule: Sync {
     fn macs(&self, _node: &NodeDims<'_>) -> u64 {
         0
     }
+}
+
+/// A family in the reference: `docs/operators.md` is made of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Summary {
+    /// What it computes, in index notation.
+    pub formula: &'static str,
+    /// Which axes can shrink.
+    pub shrinks: &'static str,
+    /// How the judge looks at it.
+    pub judged: &'static str,
 }
 
 /// Why a node's axes are all pinned, in words that follow the operator's name.
@@ -53,20 +80,37 @@ impl Unsupported {
 /// Every family, in the order of the reference.
 pub static RULES: &[&dyn OpRule] = &[
     &conv::Conv,
+    &conv_transpose::ConvTranspose,
     &matmul::Gemm,
     &matmul::MatMul,
+    &einsum::Einsum,
     &norm::BatchNormalization,
+    &group_norm::InstanceNormalization,
+    &group_norm::GroupNormalization,
+    &layer_norm::LayerNormalization,
+    &layer_norm::OverAxes,
     &elementwise::Unary,
     &elementwise::Variadic,
     &pool::Pool,
     &reduce::Reduce,
     &softmax::Softmax,
+    &along::Along,
     &concat::Concat,
     &split::Split,
     &slice::Slice,
+    &gather::Gather,
+    &scatter::ByIndex,
     &pad::Pad,
     &reshape::Reshape,
     &transpose::Transpose,
+    &depth_to_space::DepthToSpace,
+    &resize::Resize,
+    &tile::Tile,
+    &tile::Expand,
+    &tile::ConstantOfShape,
+    &sample::Sample,
+    &quantize::QuantizeLinear,
+    &whole::Whole,
 ];
 
 /// The rule for an operator; `None` where there is none, or where the domain is not ONNX's own.
@@ -156,6 +200,11 @@ impl<'a> NodeView<'a> {
     /// The integers in an input slot, where they are known.
     pub fn ints(&self, slot: usize) -> Option<Vec<i64>> {
         self.known.get(self.node.input(slot)?)?.ints()
+    }
+
+    /// The axis of `x` that an attribute means.
+    pub fn axis(&self, x: &Operand<'_>, name: &str, default: i64) -> Result<usize, Unsupported> {
+        x.normal(self.attr_int(name, default)).ok_or_else(|| Unsupported("has an axis out of range".into()))
     }
 
     /// An integer attribute or its default.

@@ -134,12 +134,14 @@ impl<'a> Payloads<'a> {
     }
 
     fn same(&self, counts: &[&Count], element: usize, now: i64, wanted: i64, kept: &dyn Kept) -> bool {
-        let Some(count) = counts.iter().find(|c| c.element == element && c.meaning == Meaning::Position) else {
-            return now == wanted;
-        };
+        let found = counts.iter().find(|c| c.element == element && c.meaning != Meaning::Amount);
+        let Some(count) = found else { return now == wanted };
         let length = kept.kept(count.axis, 0..self.said.length(count.axis)) as i64;
         let from_front = if now < 0 { now.saturating_add(length) } else { now };
-        from_front.clamp(0, length) == wanted
+        match count.meaning {
+            Meaning::Position => from_front.clamp(0, length) == wanted,
+            _ => from_front == wanted,
+        }
     }
 
     /// Whether the integers differ where the inputs are larger, or might.
@@ -179,12 +181,20 @@ fn conflict(node: &Node<'_>, reason: &'static str) -> Conflict {
     Conflict { node: node.id, reason }
 }
 
+/// The integers as they must be; an index goes where the coordinate that it makes goes.
 fn wanted(ints: &[i64], counts: &[&Count], kept: &dyn Kept) -> Vec<i64> {
-    let mut out = ints.to_vec();
+    let mut out: Vec<Option<i64>> = ints.iter().copied().map(Some).collect();
     for count in counts {
         if let Some(v) = out.get_mut(count.element) {
-            *v = kept.kept(count.axis, count.range.clone()) as i64;
+            *v = Some(kept.kept(count.axis, count.range.clone()) as i64).filter(|_| stays(count, kept));
         }
     }
-    out
+    out.into_iter().flatten().collect()
+}
+
+fn stays(count: &Count, kept: &dyn Kept) -> bool {
+    match count.meaning {
+        Meaning::Index { made } => kept.kept(made, count.element..count.element + 1) > 0,
+        Meaning::Amount | Meaning::Position => true,
+    }
 }

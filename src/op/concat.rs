@@ -1,6 +1,6 @@
 //! Concat: `y[.., offset of part + i, ..] = part[.., i, ..]` (<https://onnx.ai/onnx/operators/onnx__Concat.html>).
 
-use super::{NodeView, OpRule, Relations, Unsupported};
+use super::{NodeView, OpRule, Relations, Summary, Unsupported};
 
 /// Concat.
 pub(super) struct Concat;
@@ -8,6 +8,14 @@ pub(super) struct Concat;
 impl OpRule for Concat {
     fn op_types(&self) -> &'static [&'static str] {
         &["Concat"]
+    }
+
+    fn summary(&self) -> Summary {
+        Summary {
+            formula: "`y[.., offset of part + i, ..] = part[.., i, ..]`",
+            shrinks: "every axis",
+            judged: "by what reads it",
+        }
     }
 
     fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported> {

@@ -2,7 +2,7 @@
 //! (<https://onnx.ai/onnx/operators/onnx__Conv.html>). One product formula covers plain and depthwise; where every group has several inputs
 //! and several outputs, each group keeps equally many of both, wherever they lie.
 
-use super::{NodeDims, NodeView, OpRule, Operand, Relations, Role, Unsupported};
+use super::{NodeDims, NodeView, OpRule, Operand, Relations, Role, Summary, Unsupported};
 
 /// Conv.
 pub(super) struct Conv;
@@ -10,6 +10,14 @@ pub(super) struct Conv;
 impl OpRule for Conv {
     fn op_types(&self) -> &'static [&'static str] {
         &["Conv"]
+    }
+
+    fn summary(&self) -> Summary {
+        Summary {
+            formula: "`y[n, o, p] = b[o] + sum over i, k of w[o, i, k] x[n, i, p + k]`",
+            shrinks: "channels of input and output, groups",
+            judged: "compared; its input is masked",
+        }
     }
 
     fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported> {

@@ -1,7 +1,7 @@
 //! Operators that compute each element on its own: `y[i] = f(x[i])` and, broadcasting, `y[i] = f(a[i], b[i], ...)`
 //! (<https://onnx.ai/onnx/repo-docs/Broadcasting.html>).
 
-use super::{NodeView, OpRule, Operand, Relations, Role, Unsupported};
+use super::{NodeView, OpRule, Operand, Relations, Role, Summary, Unsupported};
 
 /// Functions of one operand. Further inputs are scalars (bounds, ratios) or give a type only.
 pub(super) struct Unary;
@@ -59,6 +59,10 @@ impl OpRule for Unary {
         ]
     }
 
+    fn summary(&self) -> Summary {
+        Summary { formula: "`y[i] = f(x[i])`", shrinks: "every axis", judged: "by what reads it" }
+    }
+
     fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported> {
         let x = node.need(0)?;
         for y in (0..node.node.outputs.len()).filter_map(|k| node.output(k)) {
@@ -102,6 +106,14 @@ impl OpRule for Variadic {
             "Where",
             "Xor",
         ]
+    }
+
+    fn summary(&self) -> Summary {
+        Summary {
+            formula: "`y[i] = f(a[i], b[i], ..)`, broadcast",
+            shrinks: "every axis; one of length 1 is not tied to longer ones",
+            judged: "by what reads it",
+        }
     }
 
     fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported> {

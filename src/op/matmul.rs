@@ -2,7 +2,7 @@
 //! MatMul: `y[.., m, n] = sum over k of a[.., m, k] b[.., k, n]`, batch axes broadcast (<https://onnx.ai/onnx/operators/onnx__MatMul.html>).
 
 use super::elementwise::broadcast;
-use super::{NodeDims, NodeView, OpRule, Relations, Role, Unsupported};
+use super::{NodeDims, NodeView, OpRule, Relations, Role, Summary, Unsupported};
 
 /// Gemm.
 pub(super) struct Gemm;
@@ -10,6 +10,14 @@ pub(super) struct Gemm;
 impl OpRule for Gemm {
     fn op_types(&self) -> &'static [&'static str] {
         &["Gemm"]
+    }
+
+    fn summary(&self) -> Summary {
+        Summary {
+            formula: "`y[m, n] = sum over k of a[m, k] b[k, n] + c[m, n]`",
+            shrinks: "rows, columns, and what is summed over",
+            judged: "compared; both operands are masked",
+        }
     }
 
     fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported> {
@@ -45,6 +53,14 @@ pub(super) struct MatMul;
 impl OpRule for MatMul {
     fn op_types(&self) -> &'static [&'static str] {
         &["MatMul"]
+    }
+
+    fn summary(&self) -> Summary {
+        Summary {
+            formula: "`y[.., m, n] = sum over k of a[.., m, k] b[.., k, n]`",
+            shrinks: "every axis",
+            judged: "compared; both operands are masked",
+        }
     }
 
     fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported> {

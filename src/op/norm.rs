@@ -1,7 +1,7 @@
 //! BatchNormalization: `y[n, c, p] = scale[c] (x[n, c, p] - mean[c]) / sqrt(var[c] + e) + bias[c]`
 //! (<https://onnx.ai/onnx/operators/onnx__BatchNormalization.html>).
 
-use super::{NodeView, OpRule, Relations, Role, Unsupported};
+use super::{NodeView, OpRule, Relations, Role, Summary, Unsupported};
 
 /// BatchNormalization in inference.
 pub(super) struct BatchNormalization;
@@ -9,6 +9,14 @@ pub(super) struct BatchNormalization;
 impl OpRule for BatchNormalization {
     fn op_types(&self) -> &'static [&'static str] {
         &["BatchNormalization"]
+    }
+
+    fn summary(&self) -> Summary {
+        Summary {
+            formula: "`y[n, c, p] = scale[c] (x[n, c, p] - mean[c]) / sqrt(var[c] + e) + bias[c]`",
+            shrinks: "every axis",
+            judged: "by what reads it",
+        }
     }
 
     fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported> {

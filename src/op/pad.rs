@@ -1,7 +1,7 @@
 //! Pad: `y[.., begin + i, ..] = x[.., i, ..]`, a constant elsewhere (<https://onnx.ai/onnx/operators/onnx__Pad.html>).
 //! Padded channels (ResNet's option-A shortcuts) are coordinates like others, and the amounts are recomputed after a cut.
 
-use super::{Meaning, NodeView, OpRule, Operand, Relations, Slot, Unsupported};
+use super::{Meaning, NodeView, OpRule, Operand, Relations, Slot, Summary, Unsupported};
 
 /// Pad.
 pub(super) struct Pad;
@@ -9,6 +9,14 @@ pub(super) struct Pad;
 impl OpRule for Pad {
     fn op_types(&self) -> &'static [&'static str] {
         &["Pad"]
+    }
+
+    fn summary(&self) -> Summary {
+        Summary {
+            formula: "`y[.., begin + i, ..] = x[.., i, ..]`, a constant elsewhere",
+            shrinks: "every axis that is padded with a constant, or not at all; the amounts follow",
+            judged: "by what reads it",
+        }
     }
 
     fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported> {

@@ -1,7 +1,7 @@
 //! Pools: `y[n, c, p] = pool over k of x[n, c, p + k]`, each channel on its own
 //! (<https://onnx.ai/onnx/operators/onnx__MaxPool.html> and its relatives).
 
-use super::{NodeView, OpRule, Relations, Unsupported};
+use super::{NodeView, OpRule, Relations, Summary, Unsupported};
 
 /// Pools over windows, and over everything.
 pub(super) struct Pool;
@@ -9,6 +9,14 @@ pub(super) struct Pool;
 impl OpRule for Pool {
     fn op_types(&self) -> &'static [&'static str] {
         &["AveragePool", "GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool", "LpPool", "MaxPool"]
+    }
+
+    fn summary(&self) -> Summary {
+        Summary {
+            formula: "`y[n, c, p] = pool over k of x[n, c, p + k]`",
+            shrinks: "channels",
+            judged: "by what reads it",
+        }
     }
 
     fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported> {

@@ -1,7 +1,8 @@
 //! Reductions: `y[i] = reduce over k of x[i, k]` (<https://onnx.ai/onnx/operators/onnx__ReduceMean.html> and its relatives).
-//! A sum does not see a channel that is zero, so that its axis may shrink; a mean, a maximum or a product does.
+//! A sum does not see a channel that is zero, so that its axis may shrink; a mean changes, and is a matter of consent; a maximum or a
+//! product pins.
 
-use super::{NodeView, OpRule, Relations, Unsupported};
+use super::{NodeView, OpRule, Relations, Summary, Unsupported};
 
 /// Reductions over given axes.
 pub(super) struct Reduce;
@@ -22,6 +23,14 @@ impl OpRule for Reduce {
         ]
     }
 
+    fn summary(&self) -> Summary {
+        Summary {
+            formula: "`y[i] = reduce over k of x[i, k]`",
+            shrinks: "every axis that is not reduced over; by a sum or a norm also that",
+            judged: "sums and norms are compared, and their input is masked",
+        }
+    }
+
     fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported> {
         let (x, y) = (node.need(0)?, node.made()?);
         let reduced =
@@ -32,6 +41,7 @@ impl OpRule for Reduce {
         for k in 0..x.rank() {
             match reduced.contains(&k) {
                 true if sums => rel.free(x.axis(k)),
+                true if node.op() == "ReduceMean" => rel.renormalizes(x.axis(k), "it takes a mean over this axis"),
                 true => rel.pin(x.axis(k), "it is reduced over this axis, and its result would change"),
                 false => rel.link(x.axis(k), y.axis(out)),
             }

@@ -96,6 +96,12 @@ pub enum Meaning {
     Amount,
     /// A position along the axis, as Slice counts: negative from the end, clamped.
     Position,
+    /// An index into the axis, as Gather counts: negative from the end. It stands for the coordinate of `made` with the same number as
+    /// its element, and goes from the list where that goes.
+    Index {
+        /// The axis that the list makes.
+        made: AxisId,
+    },
 }
 
 /// An integer that is the number of kept coordinates of `axis` within `range`.

@@ -2,7 +2,7 @@
 //! (<https://onnx.ai/onnx/operators/onnx__Reshape.html> and its relatives). Axes fall into blocks of equal product; within a block each
 //! axis is a product of common factors, and what has none stays whole.
 
-use super::{AxisId, NodeView, OpRule, Operand, Relations, Unsupported};
+use super::{AxisId, NodeView, OpRule, Operand, Relations, Summary, Unsupported};
 
 /// All operators that only change dims.
 pub(super) struct Reshape;
@@ -10,6 +10,14 @@ pub(super) struct Reshape;
 impl OpRule for Reshape {
     fn op_types(&self) -> &'static [&'static str] {
         &["Flatten", "Reshape", "Squeeze", "Unsqueeze"]
+    }
+
+    fn summary(&self) -> Summary {
+        Summary {
+            formula: "the same elements in the same row-major order",
+            shrinks: "every axis that is a product of common factors; the shape follows",
+            judged: "by what reads it",
+        }
     }
 
     fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported> {

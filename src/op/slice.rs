@@ -1,7 +1,8 @@
 //! Slice: `y[.., i, ..] = x[.., start + i * step, ..]` (<https://onnx.ai/onnx/operators/onnx__Slice.html>).
-//! With step 1 the bounds are positions, recomputed after a cut; an axis taken in other steps stays whole.
+//! With step 1 the bounds are positions, recomputed after a cut. An axis that is reversed whole (step -1) stays so by itself; one that is
+//! taken in other steps stays whole: what is left of it would be no steps any more.
 
-use super::{Meaning, NodeView, OpRule, Relations, Slot, Unsupported};
+use super::{Meaning, NodeView, OpRule, Relations, Slot, Summary, Unsupported};
 use crate::model::constant::movement::slice_range;
 
 /// Slice.
@@ -10,6 +11,14 @@ pub(super) struct Slice;
 impl OpRule for Slice {
     fn op_types(&self) -> &'static [&'static str] {
         &["Slice"]
+    }
+
+    fn summary(&self) -> Summary {
+        Summary {
+            formula: "`y[.., i, ..] = x[.., start + i * step, ..]`",
+            shrinks: "every axis that is taken in steps of 1, or reversed whole; the bounds follow",
+            judged: "by what reads it",
+        }
     }
 
     fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported> {
@@ -35,6 +44,10 @@ impl OpRule for Slice {
             let n = x.dims[k];
             let (from, count) =
                 slice_range(start, end, step, n as i64).ok_or_else(|| Unsupported("has a step of 0".into()))?;
+            if step == -1 && count == n && y.dims[k] == n {
+                rel.link_by(x.axis(k), (0..n).rev().collect(), y.axis(k));
+                continue;
+            }
             if step != 1 || y.dims[k] != count {
                 rel.pin(x.axis(k), "it takes this axis in steps");
                 rel.pin(y.axis(k), "it takes this axis in steps");

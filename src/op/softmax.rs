@@ -1,7 +1,7 @@
 //! Softmax and its relatives: `y[i, k] = f(x[i, k]; x[i, :])`: every element depends on all of the axis
 //! (<https://onnx.ai/onnx/operators/onnx__Softmax.html>).
 
-use super::{NodeView, OpRule, Relations, Unsupported};
+use super::{NodeView, OpRule, Relations, Summary, Unsupported};
 
 /// Normalisations to a distribution.
 pub(super) struct Softmax;
@@ -9,6 +9,14 @@ pub(super) struct Softmax;
 impl OpRule for Softmax {
     fn op_types(&self) -> &'static [&'static str] {
         &["Hardmax", "LogSoftmax", "Softmax"]
+    }
+
+    fn summary(&self) -> Summary {
+        Summary {
+            formula: "`y[i, k] = f(x[i, k]; x[i, :])`",
+            shrinks: "every axis but the one that is normalised",
+            judged: "by what reads it",
+        }
     }
 
     fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported> {

@@ -1,7 +1,7 @@
 //! Split: `part[.., i, ..] = x[.., offset of part + i, ..]` (<https://onnx.ai/onnx/operators/onnx__Split.html>).
 //! The sizes are an attribute before operator set 13, an input since; without them the parts are equal.
 
-use super::{NodeView, OpRule, Relations, Slot, Unsupported};
+use super::{NodeView, OpRule, Relations, Slot, Summary, Unsupported};
 
 /// Split.
 pub(super) struct Split;
@@ -9,6 +9,14 @@ pub(super) struct Split;
 impl OpRule for Split {
     fn op_types(&self) -> &'static [&'static str] {
         &["Split"]
+    }
+
+    fn summary(&self) -> Summary {
+        Summary {
+            formula: "`part[.., i, ..] = x[.., offset of part + i, ..]`",
+            shrinks: "every axis; the sizes follow",
+            judged: "by what reads it",
+        }
     }
 
     fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported> {

@@ -1,6 +1,6 @@
 //! Transpose: `y[i of perm] = x[i]` (<https://onnx.ai/onnx/operators/onnx__Transpose.html>).
 
-use super::{NodeView, OpRule, Relations, Unsupported};
+use super::{NodeView, OpRule, Relations, Summary, Unsupported};
 
 /// Transpose.
 pub(super) struct Transpose;
@@ -8,6 +8,10 @@ pub(super) struct Transpose;
 impl OpRule for Transpose {
     fn op_types(&self) -> &'static [&'static str] {
         &["Transpose"]
+    }
+
+    fn summary(&self) -> Summary {
+        Summary { formula: "`y[i of perm] = x[i]`", shrinks: "every axis", judged: "by what reads it" }
     }
 
     fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported> {

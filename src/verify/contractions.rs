@@ -37,7 +37,13 @@ pub(super) fn contracts(node: &NodeProto) -> bool {
 
 /// Whether the operand is made of integers that may be recomputed by a cut.
 pub(super) fn carries_shape(op: &str, slot: usize) -> bool {
-    matches!((op, slot), ("Reshape" | "Pad" | "Split" | "Expand" | "Tile", 1) | ("Slice", 1 | 2))
+    matches!(
+        (op, slot),
+        ("Reshape" | "Pad" | "Split" | "Expand" | "Tile" | "Gather", 1)
+            | ("Slice", 1 | 2)
+            | ("Resize", 3)
+            | ("ConstantOfShape", 0)
+    )
 }
 
 /// Attributes that a cut may rewrite.
@@ -49,6 +55,7 @@ pub(super) fn rewritable(op: &str, attribute: &str) -> bool {
             | ("Slice", "starts" | "ends")
             | ("Pad", "pads")
             | ("Reshape", "shape")
+            | ("GroupNormalization", "num_groups")
     )
 }
 
@@ -68,7 +75,9 @@ pub(super) fn weight(op: &str, slot: usize) -> Option<Look> {
     match (op, slot) {
         ("Conv" | "ConvTranspose" | "Gemm", 1) | ("MatMul" | "Gemm", 0) | ("MatMul", 1) => Some(Look::Weight),
         ("Conv" | "ConvTranspose" | "Gemm", 2) | ("BatchNormalization", 2 | 3) => Some(Look::Offset),
+        ("InstanceNormalization" | "GroupNormalization" | "LayerNormalization", 2) => Some(Look::Offset),
         ("BatchNormalization", 1 | 4) | ("PRelu", 1) => Some(Look::Positive),
+        ("InstanceNormalization" | "GroupNormalization" | "LayerNormalization", 1) => Some(Look::Positive),
         _ => None,
     }
 }

@@ -5,6 +5,7 @@ mod arithmetic;
 mod cli;
 mod fpgm;
 mod mutation;
+mod ops;
 mod oracle;
 mod smith;
 mod support;
