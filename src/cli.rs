@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use secateur::report::Times;
+use secateur::report::text::printable;
 use secateur::shape::{InputShape, InputShapes};
 use secateur::{Error, ErrorKind, Model};
 use serde::Serialize;
@@ -44,7 +46,7 @@ struct Shared {
     /// When to colour.
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     color: Color,
-    /// Show every layer.
+    /// Show every layer; on stderr, how long each stage took.
     #[arg(short, long)]
     verbose: bool,
     /// Print errors only.
@@ -69,6 +71,13 @@ enum Failure {
     Usage(String),
     /// Exit status 3; the report has said why.
     Refused,
+    /// Exit status 1; the result has said which and why.
+    Some {
+        /// How many of the models.
+        failed: usize,
+        /// Of how many.
+        of: usize,
+    },
     /// Exit status 1, or 2 where an option does not fit the model.
     Failed(Error),
 }
@@ -85,7 +94,7 @@ impl Failure {
             Self::Usage(_) => 2,
             Self::Refused => 3,
             Self::Failed(e) if matches!(e.kind, ErrorKind::BadOption(_)) => 2,
-            Self::Failed(_) => 1,
+            Self::Some { .. } | Self::Failed(_) => 1,
         }
     }
 }
@@ -95,6 +104,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Usage(reason) => f.write_str(reason),
             Self::Refused => Ok(()),
+            Self::Some { failed, of } => write!(f, "{failed} of {of} models could not be inspected"),
             Self::Failed(e) => e.fmt(f),
         }
     }
@@ -112,7 +122,7 @@ pub(crate) fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !matches!(failure, Failure::Refused) {
-                let _ = writeln!(anstream::stderr(), "error: {failure}");
+                let _ = writeln!(anstream::stderr(), "error: {}", printable(&failure.to_string()));
             }
             ExitCode::from(failure.code())
         }
@@ -144,6 +154,13 @@ impl Shared {
     fn start_threads(&self) {
         // A pool that is there already stays; nothing depends on the number of threads but time.
         let _ = rayon::ThreadPoolBuilder::new().num_threads(self.threads.unwrap_or(0)).build_global();
+    }
+
+    /// On stderr, how long each stage took, where that is asked for.
+    fn say_times(&self, times: &Times) {
+        if self.verbose {
+            let _ = writeln!(anstream::stderr(), "{times}");
+        }
     }
 
     fn shapes(&self) -> InputShapes {

@@ -1,6 +1,6 @@
 //! What a network costs: parameters, multiply-adds, bytes, from dims alone.
 
-use crate::model::{Constants, Dims, Graph, Node, ValueId};
+use crate::model::{Constants, Dims, Graph, Node, NodeId, ValueId};
 use crate::op::{self, NodeDims};
 
 /// Costs of a network or a layer.
@@ -14,12 +14,16 @@ pub struct Cost {
     pub weight_bytes: u64,
     /// The most bytes of activations alive at once, nodes run in the file's order; 0 for a layer.
     pub peak_activation_bytes: u64,
+    /// Contractions of which the multiply-adds are not known, because a shape or the operator's formula is not.
+    pub uncounted: usize,
 }
 
 /// A node that contracts: its cost and what it makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayerCost {
-    /// The node's name.
+    /// The node.
+    pub id: NodeId,
+    /// Its name.
     pub node: String,
     /// Its operator.
     pub op: String,
@@ -34,7 +38,9 @@ pub fn total(graph: &Graph<'_>, constants: &Constants, dims: &Dims) -> Cost {
     let mut seen = vec![false; graph.values().len()];
     let mut sum = Cost { peak_activation_bytes: peak(graph, constants, dims), ..Cost::default() };
     for node in graph.nodes().iter().filter(|n| !constants.covers(n)) {
-        sum.macs += macs(constants, dims, node);
+        let work = macs(constants, dims, node);
+        sum.macs += work;
+        sum.uncounted += usize::from(node.contracts() && work == 0 && !is_empty(constants, dims, node));
         for &value in node.inputs.iter().flatten() {
             if !std::mem::replace(&mut seen[value.index()], true) {
                 let (params, bytes) = parameters(constants, value);
@@ -48,9 +54,7 @@ pub fn total(graph: &Graph<'_>, constants: &Constants, dims: &Dims) -> Cost {
 
 /// The cost of each contraction, in the graph's order.
 pub fn layers(graph: &Graph<'_>, constants: &Constants, dims: &Dims) -> Vec<LayerCost> {
-    let contracts = |n: &&Node<'_>| {
-        !constants.covers(n) && matches!(n.op(), "Conv" | "ConvTranspose" | "Gemm" | "MatMul" | "Einsum")
-    };
+    let contracts = |n: &&Node<'_>| !constants.covers(n) && n.contracts();
     graph.nodes().iter().filter(contracts).map(|node| layer(constants, dims, node)).collect()
 }
 
@@ -61,9 +65,16 @@ fn layer(constants: &Constants, dims: &Dims, node: &Node<'_>) -> LayerCost {
         weight_bytes: parts.iter().map(|p| p.1).sum(),
         macs: macs(constants, dims, node),
         peak_activation_bytes: 0,
+        uncounted: 0,
     };
     let output_shape = node.output(0).and_then(|v| dims.get(v)).map(<[usize]>::to_vec).unwrap_or_default();
-    LayerCost { node: node.name().into(), op: node.op().into(), cost, output_shape }
+    LayerCost { id: node.id, node: node.name().into(), op: node.op().into(), cost, output_shape }
+}
+
+/// Whether a node is known to make nothing.
+fn is_empty(constants: &Constants, dims: &Dims, node: &Node<'_>) -> bool {
+    let of = |v: ValueId| constants.get(v).map(|k| k.dims()).or_else(|| dims.get(v));
+    node.output(0).and_then(of).is_some_and(|d| d.contains(&0))
 }
 
 fn macs(constants: &Constants, dims: &Dims, node: &Node<'_>) -> u64 {

@@ -9,6 +9,7 @@ use crate::model::{Constants, Dims, Graph, NodeId, Removed, Source, ValueId};
 use crate::op::{self, Axis, AxisId, AxisTable, NodeView, Owner, Statements};
 
 mod balance;
+pub mod explain;
 pub mod graph;
 mod group;
 pub mod payload;
@@ -18,6 +19,7 @@ pub mod solve;
 pub use balance::{Partition, Share};
 pub use shuffle::Shuffle;
 
+use explain::Held;
 use payload::{Kept, Payloads};
 
 /// What the analysis knows of a graph.
@@ -85,8 +87,10 @@ pub struct Coupling {
     pub partitions: Vec<Partition>,
     /// Nodes that together permute one axis: replaced by a Gather where that axis is cut.
     pub shuffles: Vec<Shuffle>,
-    /// What cannot.
+    /// Filter axes that stay whole.
     pub pinned: Vec<Pinned>,
+    /// What holds each layer's channels.
+    pub held: Vec<Held>,
 }
 
 /// Couples. Errors where a constant is malformed.
@@ -148,16 +152,17 @@ fn permute(rel: &mut op::Relations<'_>, table: &AxisTable<'_>, shuffle: &Shuffle
 fn pin_interface(facts: &Facts<'_>, table: &AxisTable<'_>, known: &Constants, said: &mut Statements) {
     for id in facts.graph.value_ids() {
         let value = facts.graph.value(id);
+        let name = value.name;
         let reason = match value.source {
-            Source::Input => "it is a graph input",
-            Source::Sparse => "it is stored as a sparse tensor",
-            _ if value.is_output => "it is a graph output",
-            _ if value.captured => "a subgraph reads it",
-            _ if known.is_from_dims(id) => "it is computed from shapes",
+            Source::Input => format!("it is the graph input '{name}'"),
+            Source::Sparse => format!("'{name}' is stored as a sparse tensor"),
+            _ if value.is_output => format!("it is the graph output '{name}'"),
+            _ if value.captured => format!("a subgraph reads '{name}'"),
+            _ if known.is_from_dims(id) => format!("'{name}' is computed from shapes"),
             _ => continue,
         };
         for axis in table.all_axes(facts.graph, id) {
-            said.pins.push(op::relations::Pin { axis, node: None, reason: reason.into() });
+            said.pins.push(op::relations::Pin { axis, node: None, reason: reason.clone() });
         }
     }
 }
@@ -201,10 +206,11 @@ impl Coupling {
         let solution = solve::solve(&statements);
         let (groups, pinned) = group::groups(facts, &statements, &solution);
         let shuffles = shuffle::find(facts);
-        let mut coupling = Self { statements, groups, partitions: Vec::new(), shuffles, pinned };
+        let mut coupling = Self { statements, groups, partitions: Vec::new(), shuffles, pinned, held: Vec::new() };
         coupling.drop_uneven(facts);
         coupling.drop_impossible(facts)?;
         coupling.partitions = balance::partitions(&coupling.statements, &coupling.groups);
+        coupling.held = explain::held(facts, &coupling, &solution);
         Ok(coupling)
     }
 

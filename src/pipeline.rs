@@ -4,12 +4,13 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use crate::cost;
 use crate::couple::{Coupling, Facts, couple, graph};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::proto::StringStringEntryProto;
 use crate::model::{Constants, Dims, Graph, Model, ModelProto, Removed, read, write};
 use crate::plan::{Budget, Plan, Scope, plan};
-use crate::report::{Inspection, Report};
+use crate::report::{Clock, Inspection, Report};
 use crate::score::{self, Scores};
 use crate::shape::{InputShapes, Shapes};
 use crate::verify::{self, Case};
@@ -85,7 +86,9 @@ pub enum Destination<'a> {
 ///
 /// Errors where the model is malformed, an option does not fit it, or a file cannot be written.
 pub fn prune(model: &Model, options: &PruneOptions, to: Destination<'_>) -> Result<Report> {
+    let mut clock = Clock::start();
     let analysis = Analysis::new(model, &options.shapes)?;
+    clock.lap("shape");
     let criterion = score::criterion(&options.criterion).ok_or_else(|| {
         let names: Vec<&str> = score::CRITERIA.iter().map(|c| c.name()).collect();
         Error::new(ErrorKind::BadOption(format!(
@@ -96,7 +99,9 @@ pub fn prune(model: &Model, options: &PruneOptions, to: Destination<'_>) -> Resu
     })?;
     let (graph, facts) = (&analysis.graph, analysis.facts());
     let coupling = couple(&facts)?;
+    clock.lap("couple");
     let scores = score::score(&facts, &coupling, criterion)?;
+    clock.lap("score");
     let plan = plan(&coupling, &scores, options.budget, options.scope)?;
     let gone = plan.gone(&coupling)?;
     let removed = coupling.removed(&facts, &gone);
@@ -104,27 +109,37 @@ pub fn prune(model: &Model, options: &PruneOptions, to: Destination<'_>) -> Resu
     if options.stamp {
         stamp(&mut proto, model, &plan);
     }
+    clock.lap("cut");
     let cut = Cut { model, options, analysis: &analysis, removed: &removed };
     let written = cut.write(proto, &to)?;
+    clock.lap("write");
     let (after, mut report) = cut.judge(&written)?;
+    clock.lap("verify");
+    let layers = cost::layers(graph, &analysis.constants, &analysis.shapes.dims);
     summary::fill(
         &mut report,
-        &summary::Source { graph, coupling: &coupling, plan: &plan, removed: &removed, options },
+        &summary::Source { graph, coupling: &coupling, layers: &layers, plan: &plan, removed: &removed, options },
         &after,
     );
     if report.refused.is_none() {
         written.deliver(to)?;
     }
+    clock.lap("deliver");
+    report.times = clock.times();
     Ok(report)
 }
 
 /// Costs, coupled groups and what stays whole.
 pub fn inspect(model: &Model, shapes: &InputShapes) -> Result<Inspection> {
+    let mut clock = Clock::start();
     let analysis = Analysis::new(model, shapes)?;
+    clock.lap("shape");
     let facts = analysis.facts();
     let coupling = couple(&facts)?;
+    clock.lap("couple");
     let scores: Vec<Scores> = score::score(&facts, &coupling, score::CRITERIA[0])?;
-    Ok(summary::inspection(&facts, &coupling, &scores))
+    clock.lap("score");
+    Ok(Inspection { times: clock.times(), ..summary::inspection::inspection(&facts, &coupling, &scores) })
 }
 
 /// The dependency graph in Graphviz's language.
@@ -136,12 +151,16 @@ pub fn dependency_graph(model: &Model, shapes: &InputShapes) -> Result<String> {
 
 /// Costs of two models side by side, and how far their outputs differ on seeded inputs.
 pub fn compare(before: &Model, after: &Model, shapes: &InputShapes, seed: u64) -> Result<Report> {
+    let mut clock = Clock::start();
     let mut report = summary::costs(before, after, shapes)?;
+    clock.lap("costs");
     let feeds = Shapes::of(before, shapes)?.feeds;
     match verify::fidelity(before, after, &feeds, seed, FIDELITY_SAMPLES) {
         Ok(f) => report.fidelity = Some(summary::fidelity(&f)),
         Err(e) => report.notes.push(format!("outputs were not compared: {e}")),
     }
+    clock.lap("outputs");
+    report.times = clock.times();
     Ok(report)
 }
 

@@ -4,7 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub mod inspection;
 pub mod text;
+mod times;
+
+pub use inspection::{Group, GroupAxis, Inspection, Norms, Obstacle, Outcome, Pinned};
+pub use times::{Clock, Times};
 
 /// Costs of a network.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -21,6 +26,13 @@ pub struct Cost {
     /// The most bytes of activations alive at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_activation_bytes: Option<u64>,
+    /// Layers of which the multiply-adds are not known and not counted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub uncounted_layers: usize,
+}
+
+fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
 /// Costs of a layer.
@@ -63,81 +75,6 @@ pub struct LayerChange {
     /// Why none of its filters went.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-}
-
-/// An axis of a group.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct GroupAxis {
-    /// The value.
-    pub value: String,
-    /// Which axis.
-    pub axis: usize,
-    /// Coordinates that a unit has in it.
-    pub per_unit: u32,
-}
-
-/// The distribution of filter norms.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Norms {
-    /// Smallest.
-    pub min: f64,
-    /// Largest.
-    pub max: f64,
-    /// Mean.
-    pub mean: f64,
-    /// Standard deviation.
-    pub std: f64,
-}
-
-/// A coupled group.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Group {
-    /// Its number.
-    pub id: usize,
-    /// The first node whose filters make it.
-    pub name: String,
-    /// Units.
-    pub units: usize,
-    /// Whether removing a unit equals masking it.
-    pub exact: bool,
-    /// `inner` or `residual`.
-    pub scope: String,
-    /// Its axes.
-    pub axes: Vec<GroupAxis>,
-    /// Its filters' norms.
-    pub norms: Norms,
-}
-
-/// An axis that stays whole.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Pinned {
-    /// The weight.
-    pub value: String,
-    /// Its filter axis.
-    pub axis: usize,
-    /// The layer whose filters stay.
-    pub layer: String,
-    /// The node that holds them; empty where it is the graph's interface.
-    pub node: String,
-    /// Why.
-    pub reason: String,
-}
-
-/// What `inspect` says.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Inspection {
-    /// `secateur-inspect/1`.
-    pub format: String,
-    /// The model.
-    pub model: String,
-    /// Costs.
-    pub cost: Cost,
-    /// Contractions, in the graph's order.
-    pub layers: Vec<Layer>,
-    /// What can go.
-    pub groups: Vec<Group>,
-    /// What cannot.
-    pub pinned: Vec<Pinned>,
 }
 
 /// The budget of a plan.
@@ -309,10 +246,16 @@ pub struct Report {
     /// Why it was withheld.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused_reason: Option<String>,
+    /// What keeps channels in the model before, by multiply-adds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub obstacles: Vec<Obstacle>,
     /// Remarks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// What went.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<Plan>,
+    /// How long the stages took.
+    #[serde(skip)]
+    pub times: Times,
 }

@@ -82,6 +82,7 @@ pub(super) fn run(o: &Opts) -> Result<(), Failure> {
     let model = read_model(&o.model)?;
     let mut bytes = Vec::new();
     let report = pipeline::prune(&model, &options, o.destination(&mut bytes))?;
+    o.shared.say_times(&report.times);
     o.write_side_files(&report)?;
     if o.to_stdout() && report.refused.is_none() && !o.dry_run {
         let written = io::stdout().lock().write_all(&bytes).and_then(|()| io::stdout().flush());

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::solve::{SINGLE, Solution};
-use super::{CoupledGroup, Facts, Pinned, Unit};
+use super::solve::Solution;
+use super::{CoupledGroup, Facts, Pinned, Unit, explain};
 use crate::model::{NodeId, ValueId};
 use crate::op::{Assignment, AxisId, Owner, Role, Statements};
 
@@ -32,7 +32,7 @@ pub(super) fn groups(facts: &Facts<'_>, said: &Statements, solution: &Solution) 
             group.units.push(unit);
         }
     }
-    (groups, pinned(&filters, said, solution))
+    (groups, pinned(facts, &filters, said, solution))
 }
 
 /// Axes of constants along which filters lie, each with the first node that says so.
@@ -78,20 +78,19 @@ fn signature(unit: &Unit) -> Vec<(AxisId, u32)> {
 }
 
 /// Filter axes of which no coordinate may go, with what holds them.
-fn pinned(filters: &[(AxisId, NodeId, ValueId)], said: &Statements, solution: &Solution) -> Vec<Pinned> {
+fn pinned(
+    facts: &Facts<'_>,
+    filters: &[(AxisId, NodeId, ValueId)],
+    said: &Statements,
+    solution: &Solution,
+) -> Vec<Pinned> {
     let mut out = Vec::new();
     for &(axis, reader, _) in filters {
         let pins: Vec<Option<u32>> =
             (0..solution.length(axis)).map(|i| solution.pinned(solution.class(axis, i))).collect();
         if let Some(pin) = pins.iter().copied().collect::<Option<Vec<u32>>>().and_then(|p| p.into_iter().min()) {
-            let said = (pin != SINGLE).then(|| &said.pins[pin as usize]);
-            let reason = said.map_or("it has a single channel, or nothing that could go alone", |p| p.reason.as_str());
-            out.push(Pinned {
-                axis,
-                layer: reader,
-                node: said.map_or(Some(reader), |p| p.node),
-                reason: reason.into(),
-            });
+            let (node, reason) = explain::why(facts, said, pin, reader);
+            out.push(Pinned { axis, layer: reader, node, reason });
         }
     }
     out

@@ -11,6 +11,8 @@ use crate::op::{AxisId, Statements};
 
 /// Pinned without anyone having said so: the only coordinate of its axis.
 pub const SINGLE: u32 = u32::MAX - 1;
+/// Added to a node's number: pinned because another factor of that node's product is free.
+pub const BY_PRODUCT: u32 = 1 << 31;
 const FREE: u32 = u32::MAX;
 
 /// Classes of coordinates.
@@ -75,7 +77,7 @@ impl Solution {
         self.find(self.at(axis, i))
     }
 
-    /// The pin that holds a class: an index into the statements' pins, or [`SINGLE`].
+    /// The pin that holds a class: an index into the statements' pins, [`SINGLE`], or [`BY_PRODUCT`] with a node.
     pub fn pinned(&self, class: u32) -> Option<u32> {
         Some(self.pin[self.find(class) as usize]).filter(|p| *p != FREE)
     }
@@ -165,7 +167,8 @@ impl Solution {
     /// What to blame for the factors that are held so that another may be free: what holds them already, else their own shape.
     fn pin_of(&self, product: &Product) -> u32 {
         let held = product.factors.iter().flat_map(|f| (0..self.length(*f)).map(|i| self.at(*f, i)));
-        held.filter_map(|c| self.pinned(c)).min().unwrap_or(SINGLE)
+        let pins = held.filter_map(|c| self.pinned(c)).filter(|p| *p != SINGLE);
+        pins.min().unwrap_or(BY_PRODUCT | product.node.0)
     }
 }
 

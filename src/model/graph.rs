@@ -80,6 +80,12 @@ impl<'m> Node<'m> {
         node_name(self.proto)
     }
 
+    /// Whether it multiplies and sums: the operators of which the multiply-adds are counted.
+    pub fn contracts(&self) -> bool {
+        let named = matches!(self.op(), "Conv" | "ConvTranspose" | "Gemm" | "MatMul" | "Einsum");
+        named && self.proto.in_default_domain()
+    }
+
     /// What it reads in that slot.
     pub fn input(&self, slot: usize) -> Option<ValueId> {
         self.inputs.get(slot).copied().flatten()

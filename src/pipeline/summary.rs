@@ -4,21 +4,23 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::PruneOptions;
 use crate::cost;
-use crate::couple::{Coupling, Facts};
+use crate::couple::Coupling;
 use crate::error::Result;
 use crate::model::removed::Kind;
 use crate::model::{Constants, Graph, Model, Removed};
-use crate::op::{Owner, Role};
 use crate::plan::{self, Budget};
 use crate::report as data;
-use crate::score::Scores;
 use crate::shape::{InputShapes, Shapes};
 use crate::verify;
+
+pub(super) mod inspection;
+mod obstacles;
 
 /// What a pruning run knows.
 pub(super) struct Source<'a> {
     pub graph: &'a Graph<'a>,
     pub coupling: &'a Coupling,
+    pub layers: &'a [cost::LayerCost],
     pub plan: &'a plan::Plan,
     pub removed: &'a [Removed],
     pub options: &'a PruneOptions,
@@ -45,58 +47,25 @@ pub(super) fn costs(before: &Model, after: &Model, shapes: &InputShapes) -> Resu
         exact: true,
         refused: None,
         refused_reason: None,
+        obstacles: Vec::new(),
         notes: Vec::new(),
         plan: None,
+        times: data::Times::default(),
     })
 }
 
 /// Adds what only a pruning run knows: the plan, and for each layer why nothing went.
 pub(super) fn fill(report: &mut data::Report, source: &Source<'_>, after: &Model) {
     report.after.file_bytes = Some(after.origin().file_bytes);
-    let reasons = reasons(source);
-    for layer in &mut report.layers {
-        if layer.channels.is_some_and(|[a, b]| a == b) {
-            layer.reason = reasons.get(layer.node.as_str()).cloned();
-        }
+    let reasons = obstacles::reasons(source);
+    for layer in report.layers.iter_mut().filter(|l| l.channels.is_none_or(|[a, b]| a == b)) {
+        layer.reason = reasons.get(layer.node.as_str()).cloned();
     }
+    report.obstacles = obstacles::obstacles(source.graph, source.coupling, source.layers, report.before.macs);
     if source.plan.is_empty() {
-        report.notes.push(nothing_to_remove(source));
+        report.notes.push(obstacles::nothing_to_remove(source, &report.obstacles));
     }
     report.plan = Some(planned(source));
-}
-
-fn nothing_to_remove(source: &Source<'_>) -> String {
-    let why = match source.coupling.pinned.first() {
-        _ if !source.plan.groups.is_empty() => "every group is too small for this rate".to_owned(),
-        _ if !source.coupling.groups.is_empty() => "no group is in scope".to_owned(),
-        Some(p) => {
-            format!("every channel is held, the first at '{}' because {}", source.graph.node(p.layer).name(), p.reason)
-        }
-        None => "no weights of the model make channels that could go".to_owned(),
-    };
-    format!("nothing was removed: {why}")
-}
-
-/// Why layers kept all their filters, by node.
-fn reasons<'a>(source: &Source<'a>) -> HashMap<&'a str, String> {
-    let mut out = HashMap::new();
-    for pinned in &source.coupling.pinned {
-        let holder = pinned.node.filter(|n| *n != pinned.layer).map(|n| format!(" ({})", source.graph.node(n).name()));
-        out.insert(source.graph.node(pinned.layer).name(), format!("{}{}", pinned.reason, holder.unwrap_or_default()));
-    }
-    for group in &source.coupling.groups {
-        let planned = source.plan.groups.iter().find(|p| p.id == group.id);
-        let reason = match planned {
-            None => "it is part of a residual stream, which is out of scope",
-            Some(p) if p.remove.is_empty() => "it has too few channels for this rate",
-            Some(_) => continue,
-        };
-        let filters = source.coupling.statements.roles.iter().filter(|r| r.role == Role::Filter);
-        for filter in filters.filter(|r| group.axes.iter().any(|a| a.0 == r.axis)) {
-            out.entry(source.graph.node(filter.node).name()).or_insert_with(|| reason.to_owned());
-        }
-    }
-    out
 }
 
 fn planned(source: &Source<'_>) -> data::Plan {
@@ -130,68 +99,6 @@ fn cut(r: &Removed) -> data::Cut {
     }
 }
 
-/// What `inspect` says.
-pub(super) fn inspection(facts: &Facts<'_>, coupling: &Coupling, scores: &[Scores]) -> data::Inspection {
-    let model = facts.graph.model();
-    let layers = cost::layers(facts.graph, facts.constants, facts.dims);
-    data::Inspection {
-        format: "secateur-inspect/1".into(),
-        model: model.label(),
-        cost: total(model, &cost::total(facts.graph, facts.constants, facts.dims)),
-        layers: layers.iter().map(|l| data::Layer { node: l.node.clone(), op: l.op.clone(), cost: layer(l) }).collect(),
-        groups: coupling.groups.iter().zip(scores).map(|(g, s)| group(facts, coupling, g, s)).collect(),
-        pinned: coupling.pinned.iter().map(|p| pinned(facts, coupling, p)).collect(),
-    }
-}
-
-fn group(facts: &Facts<'_>, coupling: &Coupling, g: &crate::couple::CoupledGroup, scores: &Scores) -> data::Group {
-    let axis = |&(id, per_unit): &(crate::op::AxisId, u32)| match coupling.statements.axes[id.index()].owner {
-        Owner::Value { value, axis, .. } => {
-            Some(data::GroupAxis { value: facts.graph.name(value).into(), axis, per_unit })
-        }
-        Owner::Blocks { value, .. } => {
-            Some(data::GroupAxis { value: facts.graph.name(value).into(), axis: 1, per_unit })
-        }
-        Owner::Virtual { .. } => None,
-    };
-    data::Group {
-        id: g.id,
-        name: g.name.clone(),
-        units: g.units.len(),
-        exact: g.exact,
-        scope: if g.residual { "residual" } else { "inner" }.into(),
-        axes: g.axes.iter().filter_map(axis).collect(),
-        norms: norms(&scores.norms),
-    }
-}
-
-fn norms(all: &[f64]) -> data::Norms {
-    let n = all.len().max(1) as f64;
-    let mean = all.iter().sum::<f64>() / n;
-    let variance = all.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / n;
-    data::Norms {
-        min: all.iter().copied().reduce(f64::min).unwrap_or(0.0),
-        max: all.iter().copied().reduce(f64::max).unwrap_or(0.0),
-        mean,
-        std: variance.sqrt(),
-    }
-}
-
-fn pinned(facts: &Facts<'_>, coupling: &Coupling, p: &crate::couple::Pinned) -> data::Pinned {
-    let (value, axis) = match coupling.statements.axes[p.axis.index()].owner {
-        Owner::Value { value, axis, .. } => (facts.graph.name(value), axis),
-        Owner::Blocks { value, .. } => (facts.graph.name(value), 1),
-        Owner::Virtual { .. } => ("", 0),
-    };
-    data::Pinned {
-        value: value.into(),
-        axis,
-        layer: facts.graph.node(p.layer).name().into(),
-        node: p.node.map_or("", |n| facts.graph.node(n).name()).into(),
-        reason: p.reason.clone(),
-    }
-}
-
 fn costs_of(model: &Model, shapes: &InputShapes) -> Result<(data::Cost, Vec<cost::LayerCost>)> {
     let graph = model.graph()?;
     let constants = Constants::new(&graph)?;
@@ -206,6 +113,7 @@ fn total(model: &Model, c: &cost::Cost) -> data::Cost {
         weight_bytes: c.weight_bytes,
         file_bytes: Some(model.origin().file_bytes).filter(|b| *b > 0),
         peak_activation_bytes: Some(c.peak_activation_bytes),
+        uncounted_layers: c.uncounted,
     }
 }
 

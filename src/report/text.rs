@@ -1,4 +1,6 @@
 //! Reports as text for people: a grid of before and after, a table by layer, a line of proof.
+//!
+//! Invariant: what comes from a model's file is shown without control characters, so that no name can drive the terminal.
 
 use std::fmt::Write;
 
@@ -6,7 +8,16 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 
-use super::{Cost, Inspection, LayerChange, LayerCost, Report, Verification};
+use super::{Cost, LayerChange, LayerCost, Obstacle, Report, Verification};
+
+mod inspection;
+mod name;
+mod number;
+
+pub use inspection::{inspection, obstacle, overview};
+pub use name::printable;
+
+use number::{bytes, count, plural};
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -15,9 +26,12 @@ const DIM: Style = Style::new().dimmed();
 /// Layers shown unless everything is asked for.
 const SHOWN: usize = 40;
 
+/// The share of the multiply-adds from which an obstacle is worth a line.
+const NOTABLE: f64 = 0.05;
+
 /// A report, with colours that a stream without them strips; `all`: every layer.
 pub fn report(r: &Report, all: bool) -> String {
-    let mut out = format!("{}\n{}\n", r.model, grid(r));
+    let mut out = format!("{}\n{}\n", printable(&r.model), grid(r));
     if r.plan.is_some() {
         out.push_str(&layers(&r.layers, all));
     }
@@ -30,57 +44,24 @@ pub fn report(r: &Report, all: bool) -> String {
         let _ =
             writeln!(out, "against the original, {} random inputs: cosine {:.4}, {sqnr}{top1}", f.samples, f.cosine);
     }
+    if let Some(o) = standing_in_the_way(r) {
+        let _ = writeln!(out, "largest obstacle: {}", obstacle(o));
+    }
     for note in &r.notes {
-        let _ = writeln!(out, "{DIM}note: {note}{DIM:#}");
+        let _ = writeln!(out, "{DIM}note: {}{DIM:#}", printable(note));
     }
     if let Some(reason) = &r.refused_reason {
-        let _ = writeln!(out, "{BAD}refused{BAD:#}: {reason}; no model was written");
+        let _ = writeln!(out, "{BAD}refused{BAD:#}: {}; no model was written", printable(reason));
     }
     out
 }
 
-/// An inspection.
-pub fn inspection(i: &Inspection, all: bool) -> String {
-    let c = &i.cost;
-    let mut out = format!(
-        "{}: {} parameters, {} MACs, {} of weights\n",
-        i.model,
-        count(c.params),
-        count(c.macs),
-        bytes(c.weight_bytes)
-    );
-    let mut table = new_table(["layer", "op", "output", "MACs", "parameters"]);
-    for layer in i.layers.iter().take(if all { usize::MAX } else { SHOWN }) {
-        let l = &layer.cost;
-        table.add_row([layer.node.clone(), layer.op.clone(), dims(&l.output_shape), count(l.macs), count(l.params)]);
-    }
-    right(&mut table, 3);
-    let _ = writeln!(out, "{table}{}", hidden(i.layers.len(), all));
-    let mut table = new_table(["group", "made by", "units", "scope", "axes", "norms min / mean / max"]);
-    for g in i.groups.iter().take(if all { usize::MAX } else { SHOWN }) {
-        let norms = format!("{:.3} / {:.3} / {:.3}", g.norms.min, g.norms.mean, g.norms.max);
-        table.add_row([
-            g.id.to_string(),
-            g.name.clone(),
-            g.units.to_string(),
-            g.scope.clone(),
-            g.axes.len().to_string(),
-            norms,
-        ]);
-    }
-    let _ = writeln!(
-        out,
-        "\ncoupled groups: units of one group are ranked together\n{table}{}",
-        hidden(i.groups.len(), all)
-    );
-    if !i.pinned.is_empty() {
-        let mut table = new_table(["layer kept whole", "held by", "because"]);
-        for p in i.pinned.iter().take(if all { usize::MAX } else { SHOWN }) {
-            table.add_row([&p.layer, &p.node, &p.reason]);
-        }
-        let _ = writeln!(out, "\n{table}{}", hidden(i.pinned.len(), all));
-    }
-    out
+/// The largest obstacle, where the cut is small and the obstacle's share would have made a difference. At a rate r, free networks
+/// keep about (1 - r)^2 of their multiply-adds; a cut is small where more than (1 - r)^1.5 stay.
+fn standing_in_the_way(r: &Report) -> Option<&Obstacle> {
+    let rate = r.plan.as_ref()?.budget.rate;
+    let kept = r.after.macs as f64 / r.before.macs.max(1) as f64;
+    r.obstacles.first().filter(|o| kept > (1.0 - rate).powf(1.5) && o.macs_share >= NOTABLE)
 }
 
 /// What a proof amounts to, in a line.
@@ -93,12 +74,15 @@ pub fn proof(v: &Verification) -> String {
             v.max_rel_error.unwrap_or(0.0),
             v.tolerance
         ),
-        "failed" => format!("{BAD}verification failed{BAD:#}: {}", v.reason.as_deref().unwrap_or("the models differ")),
+        "failed" => format!(
+            "{BAD}verification failed{BAD:#}: {}",
+            printable(v.reason.as_deref().unwrap_or("the models differ"))
+        ),
         "skipped" => "not verified: the proof was skipped".to_owned(),
-        _ => format!("{BAD}not verified{BAD:#}: {}", v.reason.as_deref().unwrap_or("unknown")),
+        _ => format!("{BAD}not verified{BAD:#}: {}", printable(v.reason.as_deref().unwrap_or("unknown"))),
     };
     for note in &v.notes {
-        let _ = write!(line, "\n{DIM}  {note}{DIM:#}");
+        let _ = write!(line, "\n{DIM}  {}{DIM:#}", printable(note));
     }
     line
 }
@@ -110,7 +94,11 @@ fn grid(r: &Report) -> String {
     };
     let Cost { params, macs, weight_bytes, .. } = &r.before;
     row("parameters", *params, r.after.params, &count);
-    row("MACs (1 FLOP = 1 MAC)", *macs, r.after.macs, &count);
+    let macs_row = match r.before.uncounted_layers {
+        0 => "MACs (1 FLOP = 1 MAC)".to_owned(),
+        n => format!("MACs (1 FLOP = 1 MAC; without {} of unknown cost)", plural(n, "layer")),
+    };
+    row(&macs_row, *macs, r.after.macs, &count);
     row("weights", *weight_bytes, r.after.weight_bytes, &bytes);
     if let (Some(a), Some(b)) = (r.before.peak_activation_bytes, r.after.peak_activation_bytes) {
         row("activations, peak", a, b, &bytes);
@@ -124,11 +112,11 @@ fn grid(r: &Report) -> String {
     for (op, &a) in &r.ops.before {
         let b = r.ops.after.get(op).copied().unwrap_or(0);
         if a != b {
-            row(&format!("  {op}"), a as u64, b as u64, &plain);
+            row(&format!("  {}", printable(op)), a as u64, b as u64, &plain);
         }
     }
     for (op, &b) in r.ops.after.iter().filter(|(op, _)| !r.ops.before.contains_key(*op)) {
-        row(&format!("  {op}"), 0, b as u64, &plain);
+        row(&format!("  {}", printable(op)), 0, b as u64, &plain);
     }
     right(&mut table, 1);
     table.to_string()
@@ -136,14 +124,17 @@ fn grid(r: &Report) -> String {
 
 fn layers(layers: &[LayerChange], all: bool) -> String {
     let mut table = new_table(["layer", "op", "channels", "MACs", "why none went"]);
-    for l in layers.iter().take(if all { usize::MAX } else { SHOWN }) {
+    let cost = |l: &LayerChange| l.before.as_ref().or(l.after.as_ref()).map_or(0, |c| c.macs);
+    let (listed, rest) = costliest(layers, cost, all);
+    for l in listed {
         let macs = |c: &Option<LayerCost>| c.as_ref().map_or("-".into(), |c| count(c.macs));
         let channels =
             l.channels.map_or(String::new(), |[a, b]| if a == b { a.to_string() } else { format!("{a} -> {b}") });
         let macs = format!("{} -> {}", macs(&l.before), macs(&l.after));
-        table.add_row([l.node.clone(), l.op.clone(), channels, macs, l.reason.clone().unwrap_or_default()]);
+        let reason = l.reason.as_deref().unwrap_or_default();
+        table.add_row([name::short(&l.node, all), printable(&l.op), channels, macs, printable(reason)]);
     }
-    format!("{table}{}\n", hidden(layers.len(), all))
+    format!("{table}{rest}\n")
 }
 
 fn new_table<const N: usize>(header: [&str; N]) -> Table {
@@ -152,14 +143,31 @@ fn new_table<const N: usize>(header: [&str; N]) -> Table {
     table
 }
 
+/// The layers that cost most, in the graph's order, and a line about the others; `all`: every one.
+fn costliest<L>(layers: &[L], macs: impl Fn(&L) -> u64, all: bool) -> (Vec<&L>, String) {
+    if all || layers.len() <= SHOWN {
+        return (layers.iter().collect(), String::new());
+    }
+    let mut order: Vec<usize> = (0..layers.len()).collect();
+    order.sort_by_key(|&i| std::cmp::Reverse(macs(&layers[i])));
+    let hidden: u64 = order[SHOWN..].iter().map(|&i| macs(&layers[i])).sum();
+    let total: u64 = layers.iter().map(&macs).sum();
+    order.truncate(SHOWN);
+    order.sort_unstable();
+    let share = 100.0 * hidden as f64 / total.max(1) as f64;
+    let rest = format!("\n{} cheaper layers with {share:.1} % of the MACs: -v lists all", layers.len() - SHOWN);
+    (order.iter().map(|&i| &layers[i]).collect(), rest)
+}
+
+/// A line about rows that are not shown.
+fn hidden(n: usize, all: bool) -> String {
+    if all || n <= SHOWN { String::new() } else { format!("\n{} more rows with -v", n - SHOWN) }
+}
+
 fn right(table: &mut Table, from: usize) {
     table.column_iter_mut().skip(from).for_each(|c| {
         c.set_cell_alignment(CellAlignment::Right);
     });
-}
-
-fn hidden(n: usize, all: bool) -> String {
-    if all || n <= SHOWN { String::new() } else { format!("\n{} more rows with -v", n - SHOWN) }
 }
 
 fn dims(d: &[usize]) -> String {
@@ -174,21 +182,4 @@ fn change(a: u64, b: u64) -> String {
     let percent = 100.0 * (b as f64 - a as f64) / a.max(1) as f64;
     let style = if b < a { GOOD } else { BAD };
     format!("{style}{percent:+.1} %{style:#}")
-}
-
-fn count(n: u64) -> String {
-    scaled(n as f64, &["", " k", " M", " G", " T"])
-}
-
-fn bytes(n: u64) -> String {
-    scaled(n as f64, &[" B", " kB", " MB", " GB", " TB"])
-}
-
-fn scaled(mut n: f64, units: &[&str]) -> String {
-    let mut unit = 0;
-    while n >= 1000.0 && unit + 1 < units.len() {
-        n /= 1000.0;
-        unit += 1;
-    }
-    if unit == 0 { format!("{n:.0}{}", units[0]) } else { format!("{n:.2}{}", units[unit]) }
 }

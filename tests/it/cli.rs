@@ -218,6 +218,75 @@ fn inspect_writes_the_dependency_graph() {
 }
 
 #[test]
+fn several_models_get_a_line_each_and_a_bad_one_stops_none() {
+    let f = Folder::new();
+    let (foreign, bad) = (f.write("foreign.onnx", &foreign().encode()), f.write("bad.onnx", b"hello"));
+    let out = run(&["inspect", &model(), &bad, &foreign]);
+    let lines = text(&out.stdout);
+    assert_eq!(out.status.code(), Some(1));
+    assert!(text(&out.stderr).contains("1 of 3 models"), "{}", text(&out.stderr));
+    let line = |name: &str| lines.lines().find(|l| l.contains(name)).unwrap().to_owned();
+    let words = [(&*model(), "1.35 M"), (&bad, "not an ONNX model"), (&foreign, "Fancy has no rule here")];
+    assert!(words.iter().all(|(name, word)| line(name).contains(word)), "{lines}");
+    let out = run(&["inspect", &model(), &bad, "--json"]);
+    let all: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert_eq!((&all[0]["format"], &all[1]["model"]), (&"secateur-inspect/1".into(), &bad.as_str().into()));
+    assert!(all[1]["error"].as_str().unwrap().contains("not an ONNX model"));
+    fails(&["inspect", &model(), &model(), "--graph", &f.path("g.dot")], 2, &["one model"]);
+    assert!(run(&["inspect", &model(), &model()]).status.success());
+}
+
+#[test]
+fn a_small_cut_names_what_stands_in_its_way() {
+    let f = Folder::new();
+    let input = f.write("foreign.onnx", &foreign().encode());
+    let out = run(&["prune", &input, "-o", &f.path("s.onnx"), "--rate", "0.5", "--no-verify"]);
+    let line =
+        "largest obstacle: Fancy /fancy: Fancy has no rule here, so all that it touches stays: 8 channels of 1 layer";
+    assert!(text(&out.stdout).contains(line), "{}", text(&out.stdout));
+    let out = run(&["prune", &model(), "-o", &f.path("t.onnx"), "--rate", "0.3", "--no-verify"]);
+    assert!(!text(&out.stdout).contains("obstacle"));
+}
+
+#[test]
+fn stage_times_are_talk_and_stand_in_no_result() {
+    let f = Folder::new();
+    let args = ["prune", &model(), "-o", &f.path("s.onnx"), "--rate", "0.3", "--force", "-v"];
+    let (a, b) = (run(&args), run(&args));
+    assert!(text(&a.stderr).contains("stages: ") && text(&a.stderr).contains("verify"), "{}", text(&a.stderr));
+    assert_eq!(a.stdout, b.stdout);
+    assert!(run(&args[..args.len() - 1]).stderr.is_empty());
+    assert!(!text(&run(&["inspect", &model(), "--json", "-v"]).stdout).contains("times"));
+}
+
+#[test]
+fn names_in_a_model_cannot_drive_the_terminal() {
+    let f = Folder::new();
+    let mut proto = foreign().into_proto();
+    for node in &mut proto.graph.as_mut().unwrap().node {
+        node.name = Some(format!("{}\u{1b}[2J\r\n\u{202e}", node.name()));
+    }
+    let input = f.write("hostile.onnx", &Model::new(proto.clone()).unwrap().encode());
+    let node = proto.graph.as_mut().unwrap().node.last_mut().unwrap();
+    node.input[0] = "\u{1b}[2Jnothing".into();
+    let broken = f.write("broken.onnx", &Model::new(proto).unwrap().encode());
+    let out = f.path("s.onnx");
+    let runs: [&[&str]; 5] = [
+        &["inspect", &input, "-v"],
+        &["inspect", &input, &broken],
+        &["prune", &input, "-o", &out, "--rate", "0.5", "--allow-unverified"],
+        &["prune", &broken, "-o", &out, "--rate", "0.5", "--force"],
+        &["compare", &input, &input],
+    ];
+    for args in runs {
+        let done = run(args);
+        let all = text(&done.stdout) + &text(&done.stderr);
+        let hostile = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!all.contains(hostile) && all.contains("/fancy"), "{args:?}: {all:?}");
+    }
+}
+
+#[test]
 fn usage_errors() {
     let f = Folder::new();
     let out = f.path("s.onnx");

@@ -3,6 +3,7 @@
 
 mod arithmetic;
 mod cli;
+mod explain;
 mod fpgm;
 mod mutation;
 mod ops;

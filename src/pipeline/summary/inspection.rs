@@ -1,0 +1,77 @@
+//! From what the analysis found to what `inspect` says.
+
+use super::obstacles::{obstacles, prunable};
+use super::{layer, total};
+use crate::cost;
+use crate::couple::{Coupling, Facts};
+use crate::op::Owner;
+use crate::report as data;
+use crate::score::Scores;
+
+/// What `inspect` says.
+pub(in crate::pipeline) fn inspection(facts: &Facts<'_>, coupling: &Coupling, scores: &[Scores]) -> data::Inspection {
+    let model = facts.graph.model();
+    let layers = cost::layers(facts.graph, facts.constants, facts.dims);
+    let costs = total(model, &cost::total(facts.graph, facts.constants, facts.dims));
+    let obstacles = obstacles(facts.graph, coupling, &layers, costs.macs);
+    data::Inspection {
+        format: "secateur-inspect/1".into(),
+        model: model.label(),
+        layers: layers.iter().map(|l| data::Layer { node: l.node.clone(), op: l.op.clone(), cost: layer(l) }).collect(),
+        cost: costs,
+        groups: coupling.groups.iter().zip(scores).map(|(g, s)| group(facts, coupling, g, s)).collect(),
+        obstacles,
+        times: data::Times::default(),
+        nodes: facts.graph.nodes().len(),
+        prunable_share: prunable(coupling, &layers),
+        pinned: coupling.pinned.iter().map(|p| pinned(facts, coupling, p)).collect(),
+    }
+}
+
+fn group(facts: &Facts<'_>, coupling: &Coupling, g: &crate::couple::CoupledGroup, scores: &Scores) -> data::Group {
+    let axis = |&(id, per_unit): &(crate::op::AxisId, u32)| match coupling.statements.axes[id.index()].owner {
+        Owner::Value { value, axis, .. } => {
+            Some(data::GroupAxis { value: facts.graph.name(value).into(), axis, per_unit })
+        }
+        Owner::Blocks { value, .. } => {
+            Some(data::GroupAxis { value: facts.graph.name(value).into(), axis: 1, per_unit })
+        }
+        Owner::Virtual { .. } => None,
+    };
+    data::Group {
+        id: g.id,
+        name: g.name.clone(),
+        units: g.units.len(),
+        exact: g.exact,
+        scope: if g.residual { "residual" } else { "inner" }.into(),
+        axes: g.axes.iter().filter_map(axis).collect(),
+        norms: norms(&scores.norms),
+    }
+}
+
+fn norms(all: &[f64]) -> data::Norms {
+    let n = all.len().max(1) as f64;
+    let mean = all.iter().sum::<f64>() / n;
+    let variance = all.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / n;
+    data::Norms {
+        min: all.iter().copied().reduce(f64::min).unwrap_or(0.0),
+        max: all.iter().copied().reduce(f64::max).unwrap_or(0.0),
+        mean,
+        std: variance.sqrt(),
+    }
+}
+
+fn pinned(facts: &Facts<'_>, coupling: &Coupling, p: &crate::couple::Pinned) -> data::Pinned {
+    let (value, axis) = match coupling.statements.axes[p.axis.index()].owner {
+        Owner::Value { value, axis, .. } => (facts.graph.name(value), axis),
+        Owner::Blocks { value, .. } => (facts.graph.name(value), 1),
+        Owner::Virtual { .. } => ("", 0),
+    };
+    data::Pinned {
+        value: value.into(),
+        axis,
+        layer: facts.graph.node(p.layer).name().into(),
+        node: p.node.map_or("", |n| facts.graph.node(n).name()).into(),
+        reason: p.reason.clone(),
+    }
+}

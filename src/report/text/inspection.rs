@@ -1,0 +1,127 @@
+//! An inspection as text: costs by layer, what can go, what stands in the way; or a line for each of several models.
+
+use std::fmt::Write;
+
+use comfy_table::Table;
+
+use super::name::{few, short};
+use super::number::{bytes, count, percent, plural};
+use super::{BAD, SHOWN, costliest, dims, hidden, new_table, printable, right};
+use crate::report::{Cost, Group, Inspection, Obstacle, Outcome};
+
+/// An inspection; `all`: every layer, group and obstacle.
+pub fn inspection(i: &Inspection, all: bool) -> String {
+    let mut out = format!("{}: {}\n", printable(&i.model), costs(&i.cost));
+    let (listed, rest) = costliest(&i.layers, |l| l.cost.macs, all);
+    let mut table = new_table(["layer", "op", "output", "MACs", "parameters"]);
+    for layer in listed {
+        let l = &layer.cost;
+        let [macs, output] = if l.output_shape.is_empty() && l.macs == 0 {
+            ["unknown".into(), "unknown".into()]
+        } else {
+            [count(l.macs), dims(&l.output_shape)]
+        };
+        table.add_row([short(&layer.node, all), printable(&layer.op), output, macs, count(l.params)]);
+    }
+    right(&mut table, 3);
+    let _ = writeln!(out, "{table}{rest}");
+    let _ = write!(out, "\n{}", groups(&i.groups, all));
+    let _ = writeln!(out, "\n{} of the MACs lie in filters that can go", percent(i.prunable_share));
+    if !i.obstacles.is_empty() {
+        let _ = writeln!(
+            out,
+            "\nwhat keeps the others\n{}{}",
+            obstacles(&i.obstacles, all),
+            hidden(i.obstacles.len(), all)
+        );
+    }
+    out
+}
+
+/// One line for each of several models.
+pub fn overview(outcomes: &[Outcome]) -> String {
+    let titles = ["model", "nodes", "parameters", "MACs", "groups", "prunable", "largest obstacle"];
+    let mut table = new_table(titles);
+    for outcome in outcomes {
+        let row = match outcome {
+            Outcome::Inspected(i) => [
+                printable(&i.model),
+                i.nodes.to_string(),
+                count(i.cost.params),
+                macs(&i.cost, ""),
+                i.groups.len().to_string(),
+                percent(i.prunable_share),
+                i.obstacles.first().map(obstacle).unwrap_or_default(),
+            ],
+            Outcome::Failed { model, error } => {
+                let error = format!("{BAD}error{BAD:#}: {}", printable(error));
+                [printable(model), String::new(), String::new(), String::new(), String::new(), String::new(), error]
+            }
+        };
+        table.add_row(row);
+    }
+    for column in 1..titles.len() - 1 {
+        align_right(&mut table, column);
+    }
+    format!("{table}\n")
+}
+
+/// An obstacle in a sentence.
+pub fn obstacle(o: &Obstacle) -> String {
+    let keeps = match o.channels {
+        0 => plural(o.layers.len(), "layer"),
+        n => format!("{} of {}", plural(n, "channel"), plural(o.layers.len(), "layer")),
+    };
+    format!("{}{}: {keeps}, {} of the MACs", holder(o), printable(&o.reason), percent(o.macs_share))
+}
+
+fn holder(o: &Obstacle) -> String {
+    if o.node.is_empty() { String::new() } else { format!("{} {}: ", printable(&o.op), short(&o.node, false)) }
+}
+
+fn costs(c: &Cost) -> String {
+    format!("{} parameters, {}, {} of weights", count(c.params), macs(c, " MACs"), bytes(c.weight_bytes))
+}
+
+/// Multiply-adds, and how many layers are not in the sum.
+fn macs(c: &Cost, unit: &str) -> String {
+    match c.uncounted_layers {
+        0 => format!("{}{unit}", count(c.macs)),
+        n => format!("{}{unit} (without {} of unknown cost)", count(c.macs), plural(n, "layer")),
+    }
+}
+
+fn groups(groups: &[Group], all: bool) -> String {
+    if groups.is_empty() {
+        return "no coupled groups: no channel can go\n".into();
+    }
+    let mut table = new_table(["group", "made by", "units", "scope", "axes", "norms min / mean / max"]);
+    for g in groups.iter().take(if all { usize::MAX } else { SHOWN }) {
+        let norms = format!("{:.3} / {:.3} / {:.3}", g.norms.min, g.norms.mean, g.norms.max);
+        let (units, axes) = (g.units.to_string(), g.axes.len().to_string());
+        table.add_row([g.id.to_string(), short(&g.name, all), units, g.scope.clone(), axes, norms]);
+    }
+    format!("coupled groups: units of one group are ranked together\n{table}{}\n", hidden(groups.len(), all))
+}
+
+fn obstacles(obstacles: &[Obstacle], all: bool) -> Table {
+    let mut table = new_table(["held by", "channels", "MACs", "share", "layers", "because"]);
+    for o in obstacles.iter().take(if all { usize::MAX } else { SHOWN }) {
+        let channels = if o.channels == 0 { String::new() } else { o.channels.to_string() };
+        let layers = few(&o.layers, all);
+        let by = match (o.node.as_str(), o.channels) {
+            ("", 0) => String::new(),
+            ("", _) => "the graph".into(),
+            (node, _) => format!("{} {}", printable(&o.op), short(node, all)),
+        };
+        table.add_row([by, channels, count(o.macs), percent(o.macs_share), layers, printable(&o.reason)]);
+    }
+    (1..4).for_each(|c| align_right(&mut table, c));
+    table
+}
+
+fn align_right(table: &mut Table, column: usize) {
+    if let Some(c) = table.column_mut(column) {
+        c.set_cell_alignment(comfy_table::CellAlignment::Right);
+    }
+}
