@@ -178,6 +178,7 @@ fn judge_quantized(pruned: ModelProto) -> Verification {
         axis,
         length: INNER,
         indices: gone.clone(),
+        blocks: Vec::new(),
         readers: Vec::new(),
     };
     let weights = [("a.q", 0), ("a.s", 0), ("a/dq_output_0", 0), ("b.q", 1), ("b/dq_output_0", 1)];

@@ -1,16 +1,15 @@
 //! One network through the whole pipeline: random units go, and the file must be right in the eyes of two judges.
 
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use secateur::Model;
 use secateur::couple::{Coupling, couple};
 use secateur::model::{Dims, Removed, ValueId};
-use secateur::plan::{Budget, Plan, PlannedGroup, Scope, plan};
+use secateur::plan::{Plan, Wish, choose};
 use secateur::runtime::{Feed, dims};
-use secateur::score::Scores;
 use secateur::verify::Status;
 
 use super::net::Net;
@@ -39,7 +38,7 @@ fn attempt(net: &Net, choice: u64) -> Result<Outcome, String> {
     let model = again(&net.model());
     let known = Analysed::new(&model, &[]);
     let coupling = couple(&known.facts()).map_err(|e| e.to_string())?;
-    let plan = choose(&coupling, choice);
+    let plan = random_plan(&coupling, choice);
     let gone = plan.gone(&coupling).map_err(|e| e.to_string())?;
     let (pruned, removed) = known.cut(&coupling, &gone);
     let pruned = again(&Model::new(pruned).map_err(|e| e.to_string())?);
@@ -62,38 +61,28 @@ fn again(model: &Model) -> Model {
 }
 
 /// Random units of random groups: none, one, a share, or all but what has to stay.
-fn choose(coupling: &Coupling, choice: u64) -> Plan {
+fn random_plan(coupling: &Coupling, choice: u64) -> Plan {
     let mut rng = ChaCha8Rng::seed_from_u64(choice);
-    let scores: Vec<Scores> = coupling
-        .groups
-        .iter()
-        .map(|g| {
-            let random: Vec<f64> = g.units.iter().map(|_| rng.random()).collect();
-            Scores { norms: vec![1.0; random.len()], scores: random }
-        })
-        .collect();
-    let mut at = HashMap::<u64, Plan>::new();
-    let mut groups: Vec<PlannedGroup> = Vec::new();
-    for group in &coupling.groups {
-        let rate = match rng.random_range(0..8) {
-            0 => continue,
-            1 | 2 => 1.0 / group.units.len() as f64,
-            3 | 4 => 0.999,
-            _ => rng.random_range(0.05..0.95),
-        };
-        if rate < 1.0 {
-            let plan = at
-                .entry(rate.to_bits())
-                .or_insert_with(|| plan(coupling, &scores, Budget::Rate(rate), Scope::All).unwrap());
-            groups.extend(plan.groups.iter().find(|p| p.id == group.id).cloned());
-        }
-    }
-    Plan { groups }
+    let wishes: Vec<Option<Wish>> = coupling.groups.iter().map(|g| wish(g.units.len(), &mut rng)).collect();
+    choose(coupling, &wishes)
+}
+
+fn wish(units: usize, rng: &mut ChaCha8Rng) -> Option<Wish> {
+    let mut order: Vec<usize> = (0..units).collect();
+    order.shuffle(rng);
+    let most = units.saturating_sub(1);
+    let quota = match rng.random_range(0..8) {
+        0 => return None,
+        1 | 2 => most.min(1),
+        3 | 4 => most,
+        _ => rng.random_range(0..=most),
+    };
+    Some(Wish { order, quota })
 }
 
 fn some_of_everything_stays(removed: &[Removed]) -> Result<(), String> {
-    let empty = removed.iter().find(|r| r.indices.is_empty() || r.indices.len() >= r.length);
-    empty.map_or(Ok(()), |r| Err(format!("axis {} of '{}' loses {} of {}", r.axis, r.value, r.indices.len(), r.length)))
+    let empty = removed.iter().find(|r| r.is_empty() || r.kept().is_empty());
+    empty.map_or(Ok(()), |r| Err(format!("axis {} of '{}' keeps {} of {}", r.axis, r.value, r.kept().len(), r.length)))
 }
 
 /// The dims that follow for the pruned model are those of the original less what the cut claims to remove.
@@ -115,7 +104,7 @@ fn dims_follow(
         let (Some(whole), Some(now)) = (before.get(id), graph.find(name)) else { continue };
         let mut expected = whole.to_vec();
         for r in removed.iter().filter(|r| r.value == name) {
-            expected[r.axis] -= r.indices.len();
+            expected[r.axis] = r.kept().len();
         }
         if after.get(now) != Some(&expected) {
             return Err(format!("'{name}' should have dims {expected:?} and has {:?}", after.get(now)));
