@@ -222,19 +222,30 @@ impl<'a> Cutter<'a> {
         }
     }
 
-    /// Makes the stored shapes fresh: a dim that was cut becomes its new length; what contradicts the analysis is dropped.
+    /// Makes the stored shapes fresh: a dim that was cut becomes its new length; what contradicts the analysis is dropped, and so are the
+    /// shapes of constants, which say their own.
     fn value_info(&mut self, coupling: &Coupling, gone: &Gone) {
         let mut lost = HashMap::<ValueId, Vec<(usize, usize, usize)>>::new();
+        let mut constants = HashSet::new();
         for (id, axis) in coupling.statements.numbered() {
             let n = gone.of(id).len();
-            if let (Owner::Value { value, reader: None, axis: k }, 1..) = (axis.owner, n) {
-                lost.entry(value).or_default().push((k, axis.length, axis.length - n));
+            match axis.owner {
+                _ if n == 0 => {}
+                Owner::Blocks { value, .. } | Owner::Value { value, .. } if self.facts.constants.is_constant(value) => {
+                    constants.insert(value);
+                }
+                Owner::Value { value, reader: None, axis: k } => {
+                    lost.entry(value).or_default().push((k, axis.length, axis.length - n));
+                }
+                _ => {}
             }
         }
         let graph = self.facts.graph;
         if let Some(proto) = self.proto.graph.as_mut() {
-            proto.value_info.retain_mut(|info| {
-                graph.find(info.name()).and_then(|v| lost.get(&v)).is_none_or(|axes| refresh(info, axes))
+            proto.value_info.retain_mut(|info| match graph.find(info.name()) {
+                Some(v) if constants.contains(&v) => false,
+                Some(v) => lost.get(&v).is_none_or(|axes| refresh(info, axes)),
+                None => true,
             });
         }
     }
