@@ -13,6 +13,7 @@ pub mod explain;
 pub mod graph;
 mod group;
 pub mod payload;
+mod roles;
 mod shuffle;
 pub mod solve;
 
@@ -115,7 +116,7 @@ fn relate(facts: &Facts<'_>, table: &AxisTable<'_>, known: &Constants) -> Statem
             }
             continue;
         }
-        if !node.outputs.iter().flatten().any(|o| live[o.index()]) {
+        if !node.outputs.iter().flatten().any(|o| live[o.index()]) && !roles::is_followed(node) {
             // A sum over a weight's axis is no contraction that a mask could stand for: what it makes is a constant of its own.
             rel.close(view.operands(), &format!("{} makes a constant in a way that is not followed", node.op()));
             continue;
@@ -132,6 +133,7 @@ fn relate(facts: &Facts<'_>, table: &AxisTable<'_>, known: &Constants) -> Statem
         };
         rel.close(view.operands(), &reason);
     }
+    roles::inherit(facts, table, known, &live, &mut said);
     said
 }
 

@@ -13,6 +13,7 @@ use crate::model::ValueId;
 use crate::op::{AxisId, Owner, Role};
 
 mod geometric_median;
+mod weights;
 
 /// A way to score the units of a group.
 pub trait Criterion: Sync {
@@ -69,7 +70,7 @@ pub fn filters(facts: &Facts<'_>, coupling: &Coupling, group: &CoupledGroup) -> 
     for (axis, value, k) in filter_axes(facts, coupling, group) {
         let Some(known) = facts.constants.get(value) else { continue };
         let tensor = known.tensor();
-        let Some(data) = tensor.floats() else { continue };
+        let Some(data) = weights::floats(facts, value, &tensor) else { continue };
         if let Some(bad) = data.iter().find(|v| !v.is_finite()) {
             let reader = facts.graph.value(value).readers.first().map_or("", |r| facts.graph.node(r.0).name());
             let name = facts.graph.name(value);

@@ -11,6 +11,7 @@ use crate::runtime::{Feed, Session};
 
 mod compare;
 mod contractions;
+mod einsum;
 mod fidelity;
 mod inputs;
 mod pairing;

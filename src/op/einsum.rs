@@ -37,8 +37,9 @@ impl OpRule for Einsum {
         if !all {
             return Unsupported::because("has an equation that does not fit its operands");
         }
+        let live = node.graph.live();
         for label in equation.labels() {
-            relate_label(rel, &equation, label, &operands, &y);
+            relate_label(rel, &equation, label, &operands, &y, &live);
         }
         Ok(())
     }
@@ -54,20 +55,27 @@ impl OpRule for Einsum {
 }
 
 /// The axes of a label are one; a sum over constants alone is a number of theirs, and keeps them whole.
-fn relate_label(rel: &mut Relations<'_>, equation: &Equation, label: char, operands: &[Operand<'_>], y: &Operand<'_>) {
+fn relate_label(
+    rel: &mut Relations<'_>,
+    equation: &Equation,
+    label: char,
+    operands: &[Operand<'_>],
+    y: &Operand<'_>,
+    live: &[bool],
+) {
     let at = |labels: &[char]| labels.iter().position(|&c| c == label);
     let carriers: Vec<(&Operand<'_>, usize)> =
         operands.iter().zip(&equation.operands).filter_map(|(o, l)| Some((o, at(l)?))).collect();
     let output = at(&equation.output).map(|k| y.axis(k));
-    let live = carriers.iter().any(|(o, _)| !o.constant);
+    let is_live = carriers.iter().any(|(o, _)| live[o.value.index()]);
     let Some(&(first, k)) = carriers.first() else { return };
     let one = output.unwrap_or(first.axis(k));
     for (o, k) in &carriers {
         rel.link(o.axis(*k), one);
-        if o.constant {
+        if !live[o.value.index()] {
             rel.role(o.axis(*k), if output.is_some() { Role::Filter } else { Role::Kernel });
         }
-        if !live && output.is_none() {
+        if !is_live && output.is_none() {
             rel.pin(o.axis(*k), "it sums constants over this axis");
         }
     }

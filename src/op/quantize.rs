@@ -21,12 +21,12 @@ impl OpRule for QuantizeLinear {
     }
 
     fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported> {
+        if node.attr_int("block_size", 0) != 0 {
+            return Unsupported::because("has a scale for each block of an axis");
+        }
         let (x, y) = (node.need(0)?, node.made()?);
         if x.rank() != y.rank() {
             return Unsupported::because("has shapes that do not fit together");
-        }
-        if node.attr_int("block_size", 0) != 0 {
-            return Unsupported::because("has a scale for each block of an axis");
         }
         x.axes().zip(y.axes()).for_each(|(a, b)| rel.link(a, b));
         for v in [1, 2].into_iter().filter_map(|slot| node.input(slot)) {

@@ -1,6 +1,7 @@
 //! The judge's own tables: which axis of which operand an operator sums over, and which operands are integers that carry shape.
 //! That the analysis has its own is deliberate.
 
+use super::einsum;
 use crate::model::proto::NodeProto;
 
 /// The operands that a node sums over, each with the axis, given the operands' ranks.
@@ -15,6 +16,7 @@ pub(super) fn summed(node: &NodeProto, rank: &dyn Fn(usize) -> Option<usize>) ->
         "ReduceSum" | "ReduceSumSquare" | "ReduceL1" | "ReduceL2" => {
             (0..rank(0).unwrap_or(0)).map(|k| (0, k)).collect()
         }
+        "Einsum" => einsum::summed(node),
         _ => Vec::new(),
     }
 }
@@ -73,7 +75,9 @@ pub(super) enum Look {
 /// The operands that the proof of the structure may fill with random numbers.
 pub(super) fn weight(op: &str, slot: usize) -> Option<Look> {
     match (op, slot) {
-        ("Conv" | "ConvTranspose" | "Gemm", 1) | ("MatMul" | "Gemm", 0) | ("MatMul", 1) => Some(Look::Weight),
+        ("Conv" | "ConvTranspose" | "Gemm", 1) | ("MatMul" | "Gemm", 0) | ("MatMul", 1) | ("Einsum", _) => {
+            Some(Look::Weight)
+        }
         ("Conv" | "ConvTranspose" | "Gemm", 2) | ("BatchNormalization", 2 | 3) => Some(Look::Offset),
         ("InstanceNormalization" | "GroupNormalization" | "LayerNormalization", 2) => Some(Look::Offset),
         ("BatchNormalization", 1 | 4) | ("PRelu", 1) => Some(Look::Positive),

@@ -9,8 +9,11 @@ use secateur::verify::Status;
 use crate::oracle::{head, losses, prune};
 use crate::support::Analysed;
 
+mod along;
+mod contract;
 mod index;
 mod normalise;
+mod quantize;
 mod space;
 
 /// A stem of 16 channels, what `build` makes of it, a last convolution where that is an image, and a Gemm.

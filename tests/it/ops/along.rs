@@ -1,0 +1,88 @@
+//! Operators that mix an axis keep it, and pass the others; operators that are not followed say why.
+
+use secateur::build::{Op, Val};
+use secateur::model::Tensor;
+use secateur::op::RULES;
+
+use super::{reason_at, same};
+use crate::oracle::{check, lost};
+
+#[test]
+fn an_axis_that_is_mixed_stays_and_the_others_pass() {
+    let case = |op: &'static str, axis: i64| {
+        move |g: &mut secateur::build::GraphBuilder, x: &Val| match op {
+            "CumSum" => {
+                let axis = g.initializer("axis", &Tensor::from_ints(vec![], &[axis]));
+                same(g, Op::new(op, "/op"), &[x, &axis])
+            }
+            "TopK" => {
+                let k = g.ints("k", &[4]);
+                let mut dims = x.dims.clone();
+                dims[axis as usize] = 4;
+                g.node_multi(Op::new(op, "/op").int("axis", axis), &[x, &k], &[dims.clone(), dims]).remove(0)
+            }
+            _ => {
+                let mut dims = x.dims.clone();
+                dims[axis as usize] = 1;
+                let at = g.node(Op::new(op, "/op").int("axis", axis), &[x], &dims);
+                let float = g.node(Op::new("Cast", "/cast").int("to", 1), &[&at], &dims);
+                same(g, Op::new("Mul", "/mul"), &[x, &float])
+            }
+        }
+    };
+    for op in ["CumSum", "TopK", "ArgMax", "ArgMin"] {
+        assert_eq!(lost(&check(case(op, 2)), "stem.weight"), 8, "{op} over pixels");
+        let reason = reason_at(17, case(op, 1));
+        assert!(reason.contains("depends on the whole axis"), "{op} over channels: {reason}");
+    }
+}
+
+#[test]
+fn a_triangle_of_pixels_passes_channels() {
+    let cuts = check(|g, x| same(g, Op::new("Trilu", "/op"), &[x]));
+    assert_eq!(lost(&cuts, "stem.weight"), 8);
+}
+
+#[test]
+fn what_is_not_followed_says_why() {
+    for (op, words) in [
+        ("Attention", "splits its channels into heads"),
+        ("DynamicQuantizeLinear", "takes its scale from all elements"),
+        ("LSTM", "keeps a state"),
+        ("MaxUnpool", "indices that count through all channels"),
+        ("NonZero", "depends on data"),
+        ("QLinearConv", "a zero stands for another number"),
+        ("RandomNormalLike", "other numbers in each run"),
+    ] {
+        let reason = reason_at(17, |g, x| same(g, Op::new(op, "/op"), &[x]));
+        assert!(reason.contains(op) && reason.contains(words), "{op}: {reason}");
+    }
+}
+
+/// Operators of ONNX's default domain, up to operator set 23. Constants are known, and need no rule.
+const OPERATORS: &str = "Abs Acos Acosh Add AffineGrid And ArgMax ArgMin Asin Asinh Atan Atanh Attention AveragePool BatchNormalization \
+    Bernoulli BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor BlackmanWindow Cast CastLike Ceil Celu CenterCropPad Clip Col2Im \
+    Compress Concat ConcatFromSequence ConstantOfShape Conv ConvInteger ConvTranspose Cos Cosh CumSum DFT DeformConv DepthToSpace \
+    DequantizeLinear Det Div Dropout DynamicQuantizeLinear Einsum Elu Equal Erf Exp Expand EyeLike Flatten Floor GRU Gather \
+    GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool Greater GreaterOrEqual GridSample \
+    GroupNormalization HammingWindow HannWindow HardSigmoid HardSwish Hardmax Identity If ImageDecoder InstanceNormalization IsInf \
+    IsNaN LRN LSTM LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax Loop LpNormalization LpPool MatMul MatMulInteger Max \
+    MaxPool MaxRoiPool MaxUnpool Mean MeanVarianceNormalization MelWeightMatrix Min Mish Mod Mul Multinomial Neg \
+    NegativeLogLikelihoodLoss NonMaxSuppression NonZero Not OneHot Optional OptionalGetElement OptionalHasElement Or PRelu Pad Pow \
+    QLinearConv QLinearMatMul QuantizeLinear RMSNormalization RNN RandomNormal RandomNormalLike RandomUniform RandomUniformLike Range \
+    Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare \
+    RegexFullMatch Relu Reshape Resize ReverseSequence RoiAlign RotaryEmbedding Round STFT Scan Scatter ScatterElements ScatterND \
+    Selu SequenceAt SequenceConstruct SequenceEmpty SequenceErase SequenceInsert SequenceLength SequenceMap Shape Shrink Sigmoid Sign \
+    Sin Sinh Size Slice Softmax SoftmaxCrossEntropyLoss Softplus Softsign SpaceToDepth Split SplitToSequence Sqrt Squeeze StringConcat \
+    StringNormalizer StringSplit Sub Sum Tan Tanh TfIdfVectorizer ThresholdedRelu Tile TopK Transpose Trilu Unique Unsqueeze Upsample \
+    Where Xor";
+
+#[test]
+fn every_operator_has_one_rule() {
+    for op in OPERATORS.split_whitespace() {
+        assert_eq!(RULES.iter().filter(|r| r.op_types().contains(&op)).count(), 1, "{op}");
+    }
+    let known: Vec<&str> = OPERATORS.split_whitespace().collect();
+    let foreign: Vec<&&str> = RULES.iter().flat_map(|r| r.op_types()).filter(|o| !known.contains(o)).collect();
+    assert_eq!(foreign, [&"Swish"], "an operator of a later set");
+}
