@@ -14,6 +14,7 @@ mod contract;
 mod index;
 mod normalise;
 mod quantize;
+mod reference;
 mod space;
 
 /// A stem of 16 channels, what `build` makes of it, a last convolution where that is an image, and a Gemm.
