@@ -144,6 +144,8 @@ impl Constants {
         } else {
             (self.compute(graph, node)?, node.inputs.iter().flatten().any(|&i| self.is_from_dims(i)))
         };
+        // Numbers laid out in an activation's shape are an activation, and no shape.
+        let value = value.filter(|v| !(from_dims && matches!(v, Known::Fill { .. }) && is_float(v.dtype())));
         let too_large =
             from_dims && value.as_ref().is_some_and(|v| v.dims().iter().product::<usize>() > LARGEST_FROM_DIMS);
         if !too_large {
@@ -200,6 +202,10 @@ impl Constants {
             element: value.data,
         })
     }
+}
+
+fn is_float(dtype: DataType) -> bool {
+    matches!(dtype, DataType::Float | DataType::Double | DataType::Float16 | DataType::Bfloat16)
 }
 
 /// The tensor that a value is stored as, if it is stored: an initializer, or a Constant node's tensor.

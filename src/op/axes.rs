@@ -71,7 +71,7 @@ impl Operand<'_> {
         self.dims.len()
     }
 
-    /// The number of axis `k`; of the last axis where there are fewer, so that a rule need not check twice.
+    /// The number of axis `k`; of the last axis where there are fewer, so that a rule need not check twice. A scalar has one of length 1.
     pub fn axis(&self, k: usize) -> AxisId {
         AxisId(self.first.0 + k.min(self.rank().saturating_sub(1)) as u32)
     }
@@ -155,5 +155,9 @@ impl<'a> AxisTable<'a> {
         self.first.insert((value, reader), AxisId(self.axes.len() as u32));
         let owner = |axis| Owner::Value { value, reader, axis };
         self.axes.extend(dims.iter().enumerate().map(|(axis, &length)| Axis { owner: owner(axis), length }));
+        if dims.is_empty() {
+            // What a rule that takes a scalar for a vector speaks of: it cannot shrink.
+            self.axes.push(Axis { owner: owner(0), length: 1 });
+        }
     }
 }

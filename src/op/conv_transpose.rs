@@ -25,6 +25,9 @@ impl OpRule for ConvTranspose {
         if x.rank() < 2 || w.rank() != x.rank() || y.rank() != x.rank() || group == 0 || w.dims[0] % group != 0 {
             return Unsupported::because("has shapes that do not fit together");
         }
+        if node.node.proto.attr_ints("output_shape").is_some_and(|s| s.len() > x.rank() - 2) {
+            return Unsupported::because("is told the number of its channels");
+        }
         let g = rel.attr_axis("group", group);
         let i = rel.factor(w.dims[0] / group);
         rel.link(x.axis(0), y.axis(0));

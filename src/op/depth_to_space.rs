@@ -27,6 +27,9 @@ impl OpRule for DepthToSpace {
             return Unsupported::because("has shapes that do not fit together");
         }
         let (deep, wide) = if node.op() == "DepthToSpace" { (&x, &y) } else { (&y, &x) };
+        if b.checked_mul(b).and_then(|bb| bb.checked_mul(wide.dims[1])) != Some(deep.dims[1]) {
+            return Unsupported::because("has blocks that do not fit its channels");
+        }
         let block = [rel.factor(b), rel.factor(b)];
         block.iter().for_each(|&f| rel.pin(f, "it is a place within a block of pixels"));
         let crd = node.op() == "DepthToSpace" && node.node.proto.attr_str("mode") == Some("CRD");

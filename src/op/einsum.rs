@@ -54,7 +54,7 @@ impl OpRule for Einsum {
     }
 }
 
-/// The axes of a label are one; a sum over constants alone is a number of theirs, and keeps them whole.
+/// The axes of a label are one; a sum over constants alone, or over one that is broadcast, keeps them whole: no mask could stand for a cut.
 fn relate_label(
     rel: &mut Relations<'_>,
     equation: &Equation,
@@ -67,7 +67,8 @@ fn relate_label(
     let carriers: Vec<(&Operand<'_>, usize)> =
         operands.iter().zip(&equation.operands).filter_map(|(o, l)| Some((o, at(l)?))).collect();
     let output = at(&equation.output).map(|k| y.axis(k));
-    let is_live = carriers.iter().any(|(o, _)| live[o.value.index()]);
+    let length = carriers.iter().map(|(o, k)| o.dims[*k]).max();
+    let is_live = carriers.iter().any(|(o, k)| live[o.value.index()] && Some(o.dims[*k]) == length);
     let Some(&(first, k)) = carriers.first() else { return };
     let one = output.unwrap_or(first.axis(k));
     for (o, k) in &carriers {

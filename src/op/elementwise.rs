@@ -120,6 +120,9 @@ impl OpRule for Variadic {
         if node.opset() < 7 && node.attr_int("broadcast", 0) != 0 {
             return Unsupported::because("broadcasts in the way of operator sets before 7");
         }
+        if node.opset() < 7 && node.op() == "PRelu" {
+            return Unsupported::because("lays its slopes along channels in the way of operator sets before 7");
+        }
         let y = node.made()?;
         let inputs: Vec<Operand<'_>> = (0..node.node.inputs.len()).filter_map(|k| node.input(k)).collect();
         if inputs.len() != node.node.inputs.len() {

@@ -66,7 +66,11 @@ fn gather_nd(
     batch: usize,
     q: usize,
 ) -> Result<(), Unsupported> {
-    if index.rank() == 0 || batch + q > x.rank() || y.rank() + q + batch + 1 != index.rank() + x.rank() {
+    if batch >= index.rank()
+        || q > x.rank()
+        || batch + q > x.rank()
+        || y.rank() + q + batch + 1 != index.rank() + x.rank()
+    {
         return Unsupported::because("has shapes that do not fit together");
     }
     for k in 0..index.rank() - 1 {
@@ -84,12 +88,8 @@ fn gather_nd(
 
 /// `y = x`, but `y[index[i, :], j] = update[i, j]`.
 fn scatter_nd(rel: &mut Relations<'_>, [x, update, y]: [&Operand<'_>; 3], q: usize) -> Result<(), Unsupported> {
-    let Some(skip) = (update.rank() + q).checked_sub(x.rank()) else {
-        return Unsupported::because("has shapes that do not fit together");
-    };
-    if q > x.rank() || y.rank() != x.rank() {
-        return Unsupported::because("has shapes that do not fit together");
-    }
+    let skip = if q > x.rank() || y.rank() != x.rank() { None } else { (update.rank() + q).checked_sub(x.rank()) };
+    let skip = skip.ok_or_else(|| Unsupported("has shapes that do not fit together".into()))?;
     for k in 0..x.rank() {
         if k < q {
             rel.pin(x.axis(k), POINTED);

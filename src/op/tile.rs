@@ -41,6 +41,9 @@ impl OpRule for Tile {
             match (repeats, x.dims[k]) {
                 (1, _) => rel.link(x.axis(k), y.axis(k)),
                 (_, 1) => stretched(rel, x.axis(k), y.axis(k), (integers(1), k)),
+                (_, n) if repeats.checked_mul(n) != Some(y.dims[k]) => {
+                    return Unsupported::because("has repeats that do not fit what it makes");
+                }
                 _ => {
                     let times = rel.factor(repeats);
                     rel.pin(times, "it counts repeats");

@@ -86,3 +86,31 @@ fn every_operator_has_one_rule() {
     let foreign: Vec<&&str> = RULES.iter().flat_map(|r| r.op_types()).filter(|o| !known.contains(o)).collect();
     assert_eq!(foreign, [&"Swish"], "an operator of a later set");
 }
+
+/// Nodes that no exporter writes: operands of every rank, in every slot.
+#[test]
+fn malformed_nodes_are_described_without_a_panic() {
+    let dims: [&[usize]; 6] = [&[], &[1], &[16], &[16, 1, 1], &[1, 16, 8, 8], &[2, 16, 8, 8, 3]];
+    for op in RULES.iter().flat_map(|r| r.op_types()).copied() {
+        for (k, own) in dims.iter().enumerate() {
+            for attributes in [0, 3, -1, i64::MAX, i64::MIN] {
+                let _ = reason_at(17, |g, x| {
+                    let floats = g.uniform("floats", own, 0.5, 1.0);
+                    let ints = g.initializer(
+                        "ints",
+                        &Tensor::from_ints(own.to_vec(), &vec![attributes; floats.dims.iter().product()]),
+                    );
+                    let node = ["axis", "group", "blocksize", "num_groups", "batch_dims", "block_size"]
+                        .iter()
+                        .fold(Op::new(op, "/op"), |node, name| node.int(name, attributes))
+                        .ints("axes", &[attributes])
+                        .ints("perm", &[attributes]);
+                    let others: [[&Val; 3]; 2] = [[&floats; 3], [&ints; 3]];
+                    let inputs =
+                        [[&others[k % 2][..], &[x]], [&[x], &others[k % 2][..]]][usize::from(attributes > 0)].concat();
+                    g.node(node, &inputs, &x.dims.clone())
+                });
+            }
+        }
+    }
+}

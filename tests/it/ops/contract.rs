@@ -1,6 +1,6 @@
 //! Einsum, and a transformer's block as exporters write it.
 
-use secateur::build::{GraphBuilder, Op, Val};
+use secateur::build::{Conv, GraphBuilder, Op, Val};
 use secateur::model::Tensor;
 
 use super::{reason_at, same};
@@ -55,6 +55,19 @@ fn equations_of_unclear_roles_keep_their_axes() {
         g.flatten(&y, "/flat0")
     });
     assert!(diagonal.contains("diagonal"), "{diagonal}");
+}
+
+/// The weight's own sum is a number in the result, and no channel can be taken out of it.
+#[test]
+fn a_sum_over_a_weight_alone_keeps_the_weight() {
+    let cuts = check(|g, x| {
+        let y = g.conv(x, "/b", Conv::square(12, 1));
+        let tied = g.weights("tied.weight", &[12, 12, 1, 1]);
+        let y = g.node(Op::new("Conv", "/tied"), &[&y, &tied], &[1, 12, 8, 8]);
+        let op = Op::new("Einsum", "/einsum").text("equation", "nchw,oiab->nchw");
+        g.node(op, &[&y, &tied], &[1, 12, 8, 8])
+    });
+    assert_eq!((lost(&cuts, "stem.weight"), lost(&cuts, "b.weight"), lost(&cuts, "tied.weight")), (8, 0, 0));
 }
 
 /// `y = x w + b` on the last axis.

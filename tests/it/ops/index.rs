@@ -2,9 +2,12 @@
 
 use secateur::build::{GraphBuilder, Op, Val};
 use secateur::model::Tensor;
+use secateur::plan::Scope;
+use secateur::verify::Status;
 
-use super::{reason_at, same};
+use super::{network, reason_at, same};
 use crate::oracle::{check, lost};
+use crate::support::{Analysed, constant, set_constant};
 
 fn gather(g: &mut GraphBuilder, x: &Val, index: &Tensor) -> Val {
     let list = g.initializer("index", index);
@@ -133,4 +136,29 @@ fn looking_up_elements_passes_the_axes_that_are_not_looked_into() {
         same(g, Op::new("GatherElements", "/pick").int("axis", 1), &[x, &index])
     });
     assert!(reason.contains("indices point into it"), "{reason}");
+}
+
+#[test]
+fn a_map_made_in_the_shape_of_an_activation_shrinks_with_it() {
+    let cuts = check(|g, x| {
+        let shape = g.node(Op::new("Shape", "/shape"), &[x], &[4]);
+        let half = Tensor::from_floats(vec![1], &[0.5]);
+        let map = g.node(Op::new("ConstantOfShape", "/map").tensor("value", &half), &[&shape], &x.dims.clone());
+        same(g, Op::new("Add", "/add"), &[x, &map])
+    });
+    assert_eq!(lost(&cuts, "stem.weight"), 8);
+}
+
+/// The judge lets a Gather's indices be written anew, and runs them.
+#[test]
+fn a_wrong_index_after_a_cut_does_not_pass() {
+    let model = network(17, |g, x| gather(g, x, &Tensor::from_ints(vec![8], &[3, 0, 1, 2, 7, 6, 5, 4])));
+    let known = Analysed::new(&model, &[]);
+    let (coupling, gone) = known.choose(0.5, Scope::All);
+    let (mut pruned, removed) = known.cut(&coupling, &gone);
+    assert_eq!(known.judge(pruned.clone(), &removed).status, Status::Passed);
+    let mut list = constant(&pruned, "index_cut1").unwrap().ints().unwrap();
+    list.swap(0, 1);
+    assert!(set_constant(&mut pruned, "index_cut1", &Tensor::from_ints(vec![list.len()], &list)));
+    assert_eq!(known.judge(pruned, &removed).status, Status::Failed);
 }
