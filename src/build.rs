@@ -23,8 +23,8 @@ use crate::error::Result;
 use crate::model::proto::attribute_proto::AttributeType;
 use crate::model::proto::tensor_shape_proto::Dimension;
 use crate::model::proto::{
-    AttributeProto, DimValue, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorShapeProto, TypeProto,
-    TypeValue, ValueInfoProto, type_proto,
+    AttributeProto, DataType, DimValue, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorShapeProto,
+    TypeProto, TypeValue, ValueInfoProto, type_proto,
 };
 use crate::model::{Model, Tensor};
 
@@ -72,6 +72,28 @@ impl Op {
         self
     }
 
+    /// With a list of numbers.
+    pub fn floats(mut self, name: &str, values: &[f32]) -> Self {
+        self.proto.attribute.push(AttributeProto {
+            name: Some(name.into()),
+            r#type: Some(AttributeType::Floats.into()),
+            floats: values.to_vec(),
+            ..AttributeProto::default()
+        });
+        self
+    }
+
+    /// With a subgraph: the body of an If, a Loop or a Scan. It may read values of the graph around it by name.
+    pub fn graph(mut self, name: &str, body: GraphBuilder) -> Self {
+        self.proto.attribute.push(AttributeProto {
+            name: Some(name.into()),
+            r#type: Some(AttributeType::Graph.into()),
+            g: Some(body.graph),
+            ..AttributeProto::default()
+        });
+        self
+    }
+
     /// With a string attribute.
     pub fn text(mut self, name: &str, value: &str) -> Self {
         self.proto.attribute.push(AttributeProto {
@@ -116,20 +138,30 @@ impl GraphBuilder {
 
     /// A float32 input of those dims.
     pub fn input(&mut self, name: &str, dims: &[usize]) -> Val {
+        self.input_of(name, DataType::Float, dims)
+    }
+
+    /// An input of that element type and those dims.
+    pub fn input_of(&mut self, name: &str, dtype: DataType, dims: &[usize]) -> Val {
         let value = Val { name: name.into(), dims: dims.to_vec() };
-        self.graph.input.push(info(&value, false));
+        self.graph.input.push(info(&value, dtype, false));
         value
     }
 
     /// A float32 input of which the first axis is open, and called `N`.
     pub fn input_open(&mut self, name: &str, dims: &[usize]) -> Val {
         let value = Val { name: name.into(), dims: dims.to_vec() };
-        self.graph.input.push(info(&value, true));
+        self.graph.input.push(info(&value, DataType::Float, true));
         value
     }
 
-    /// Makes a value a graph output; its first axis is open where that of the first input is.
+    /// Makes a float32 value a graph output; its first axis is open where that of the first input is.
     pub fn output(&mut self, value: &Val) {
+        self.output_of(value, DataType::Float);
+    }
+
+    /// Makes a value of that element type a graph output.
+    pub fn output_of(&mut self, value: &Val, dtype: DataType) {
         let open = self
             .graph
             .input
@@ -137,7 +169,7 @@ impl GraphBuilder {
             .and_then(|i| i.dims())
             .and_then(|d| d.first())
             .is_some_and(|d| d.fixed().is_none());
-        self.graph.output.push(info(value, open));
+        self.graph.output.push(info(value, dtype, open));
     }
 
     /// A constant.
@@ -212,13 +244,13 @@ impl GraphBuilder {
     }
 }
 
-fn info(value: &Val, open: bool) -> ValueInfoProto {
+fn info(value: &Val, dtype: DataType, open: bool) -> ValueInfoProto {
     let dim = |(k, &n): (usize, &usize)| {
         let length = if open && k == 0 { DimValue::DimParam("N".into()) } else { DimValue::DimValue(n as i64) };
         Dimension { value: Some(length), denotation: None }
     };
     let shape = TensorShapeProto { dim: value.dims.iter().enumerate().map(dim).collect() };
-    let tensor = type_proto::Tensor { elem_type: Some(1), shape: Some(shape) };
+    let tensor = type_proto::Tensor { elem_type: Some(dtype.into()), shape: Some(shape) };
     let r#type = TypeProto { value: Some(TypeValue::TensorType(tensor)), denotation: None };
     ValueInfoProto { name: Some(value.name.clone()), r#type: Some(r#type), ..ValueInfoProto::default() }
 }

@@ -230,9 +230,8 @@ impl<'a> Cutter<'a> {
         for (id, axis) in coupling.statements.numbered() {
             let n = gone.of(id).len();
             match axis.owner {
-                _ if n == 0 => {}
                 Owner::Blocks { value, .. } | Owner::Value { value, .. } if self.facts.constants.is_constant(value) => {
-                    constants.insert(value);
+                    constants.extend((n > 0).then_some(value));
                 }
                 Owner::Value { value, reader: None, axis: k } => {
                     lost.entry(value).or_default().push((k, axis.length, axis.length - n));
@@ -240,6 +239,7 @@ impl<'a> Cutter<'a> {
                 _ => {}
             }
         }
+        lost.retain(|_, axes| axes.iter().any(|a| a.1 != a.2));
         let graph = self.facts.graph;
         if let Some(proto) = self.proto.graph.as_mut() {
             proto.value_info.retain_mut(|info| match graph.find(info.name()) {
@@ -353,12 +353,13 @@ fn set_input_dims(inputs: &mut [ValueInfoProto], name: &str, dims: &[usize]) {
 /// Writes new lengths over old ones; false where the stored shape is of another rank or length.
 fn refresh(info: &mut ValueInfoProto, axes: &[(usize, usize, usize)]) -> bool {
     let Some(dims) = sweep::dims_mut(info) else { return false };
-    axes.iter().all(|&(k, old, new)| match dims.get_mut(k) {
-        Some(dim) if dim.fixed() == Some(old) => {
-            dim.value = Some(DimValue::DimValue(new as i64));
-            true
-        }
-        Some(dim) => dim.value.is_none(),
-        None => false,
-    })
+    dims.len() == axes.len()
+        && axes.iter().all(|&(k, old, new)| match dims[k].fixed() {
+            Some(n) if n == old => {
+                dims[k].value = Some(DimValue::DimValue(new as i64));
+                true
+            }
+            Some(_) => false,
+            None => old == new || dims[k].value.is_none(),
+        })
 }

@@ -11,4 +11,5 @@ mod oracle;
 mod smith;
 mod support;
 mod tidy;
+mod traps;
 mod zoo;
