@@ -46,6 +46,9 @@ fn target(
             rel.count_all((slot, k), y.axis(k));
         } else if s == 0 && copies && !(k < x.rank() && linked.contains(&(x.axis(k), y.axis(k)))) && y.dims[k] > 1 {
             rel.pin(y.axis(k), "it copies the length of an axis that this one is not");
+            if k < x.rank() {
+                rel.pin(x.axis(k), "another axis copies its length");
+            }
         }
     }
     Ok(())

@@ -13,6 +13,7 @@ mod heads;
 mod joins;
 mod layouts;
 mod net;
+mod odd;
 mod plain;
 mod second;
 mod site;

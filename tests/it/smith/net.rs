@@ -7,7 +7,7 @@ use secateur::build::{Conv, GraphBuilder, Val};
 
 use super::heads::HEADS;
 use super::site::{Ground, Pick, Site};
-use super::{joins, layouts, plain};
+use super::{joins, layouts, odd, plain};
 
 /// A block: what it is, how wide what it makes may be, and the digits that decide all else.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +77,19 @@ pub(super) static BLOCKS: &[Kind] = &[
     ("attention", layouts::attention),
     ("slices", layouts::slices),
     ("no_rule", layouts::no_rule),
+    ("focus", odd::focus),
+    ("spatial_concat", odd::spatial_concat),
+    ("gram", odd::gram),
+    ("outer", odd::outer),
+    ("itself", odd::itself),
+    ("spread", odd::spread),
+    ("misaligned", odd::misaligned),
+    ("shuffles", odd::shuffles),
+    ("refactor", odd::refactor),
+    ("boxes", odd::boxes),
+    ("bottleneck", odd::bottleneck),
+    ("computed_weight", odd::computed_weight),
+    ("padded", odd::padded),
 ];
 
 impl Net {

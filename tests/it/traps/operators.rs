@@ -1,6 +1,6 @@
 //! Traps 3 to 12 and 15: operators that are followed in every form, or hold their channels and say so.
 
-use secateur::build::{Conv, GraphBuilder, Op, Val};
+use secateur::build::{Conv, GraphBuilder, Op, Pool, Val};
 use secateur::model::Tensor;
 use secateur::model::proto::DataType;
 
@@ -104,6 +104,19 @@ fn trap_8_reshape_with_allowzero() {
     }));
     let cut = cut.proved();
     assert_eq!(cut.lost("stem.weight", 0), 8);
+}
+
+/// The height is copied from the axis of the groups, which happens to be as long, and is the only one that might shrink.
+#[test]
+fn trap_8_a_zero_that_copies_the_length_of_another_axis() {
+    let cut = cut(&network(17, |g, x| {
+        let y = g.max_pool(x, "/pool0", Pool(4, 4, 0));
+        let y = g.reshape(&y, &[0, 2, 8, 2, 2], &[1, 2, 8, 2, 2], "/to");
+        let y = like(g, Op::new("Softmax", "/softmax").int("axis", 2), &[&y]);
+        let y = g.transpose(&y, &[0, 2, 1, 3, 4], "/turn");
+        g.reshape(&y, &[0, 16, 0, 2], &[1, 16, 2, 2], "/from")
+    }));
+    assert_eq!(cut.proved().lost("stem.weight", 0), 0);
 }
 
 #[test]
