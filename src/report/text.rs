@@ -8,16 +8,19 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 
-use super::{Cost, LayerChange, LayerCost, Obstacle, Report, Verification};
+use super::{Cost, LayerChange, LayerCost, Report, Verification};
 
 mod inspection;
 mod name;
 mod number;
+mod obstacle;
 
-pub use inspection::{inspection, obstacle, overview};
+pub use inspection::{inspection, overview};
 pub use name::printable;
+pub use obstacle::largest;
 
-use number::{bytes, count, plural};
+pub use number::count;
+use number::{bytes, plural};
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -45,7 +48,7 @@ pub fn report(r: &Report, all: bool) -> String {
             writeln!(out, "against the original, {} random inputs: cosine {:.4}, {sqnr}{top1}", f.samples, f.cosine);
     }
     if let Some(o) = standing_in_the_way(r) {
-        let _ = writeln!(out, "largest obstacle: {}", obstacle(o));
+        let _ = writeln!(out, "largest obstacle: {o}");
     }
     for note in &r.notes {
         let _ = writeln!(out, "{DIM}note: {}{DIM:#}", printable(note));
@@ -58,10 +61,11 @@ pub fn report(r: &Report, all: bool) -> String {
 
 /// The largest obstacle, where the cut is small and the obstacle's share would have made a difference. At a rate r, free networks
 /// keep about (1 - r)^2 of their multiply-adds; a cut is small where more than (1 - r)^1.5 stay.
-fn standing_in_the_way(r: &Report) -> Option<&Obstacle> {
+fn standing_in_the_way(r: &Report) -> Option<String> {
     let rate = r.plan.as_ref()?.budget.rate;
     let kept = r.after.macs as f64 / r.before.macs.max(1) as f64;
-    r.obstacles.first().filter(|o| kept > (1.0 - rate).powf(1.5) && o.macs_share >= NOTABLE)
+    let small = kept > (1.0 - rate).powf(1.5) && obstacle::largest_share(&r.obstacles) >= NOTABLE;
+    small.then(|| largest(&r.obstacles))?
 }
 
 /// What a proof amounts to, in a line.

@@ -4,10 +4,11 @@ use std::fmt::Write;
 
 use comfy_table::Table;
 
-use super::name::{few, short};
+use super::name::short;
 use super::number::{bytes, count, percent, plural};
+use super::obstacle;
 use super::{BAD, SHOWN, costliest, dims, hidden, new_table, printable, right};
-use crate::report::{Cost, Group, Inspection, Obstacle, Outcome};
+use crate::report::{Cost, Group, Inspection, Outcome};
 
 /// An inspection; `all`: every layer, group and obstacle.
 pub fn inspection(i: &Inspection, all: bool) -> String {
@@ -28,12 +29,7 @@ pub fn inspection(i: &Inspection, all: bool) -> String {
     let _ = write!(out, "\n{}", groups(&i.groups, all));
     let _ = writeln!(out, "\n{} of the MACs lie in filters that can go", percent(i.prunable_share));
     if !i.obstacles.is_empty() {
-        let _ = writeln!(
-            out,
-            "\nwhat keeps the others\n{}{}",
-            obstacles(&i.obstacles, all),
-            hidden(i.obstacles.len(), all)
-        );
+        let _ = writeln!(out, "\nwhat keeps the others\n{}", obstacle::table(&i.obstacles, all));
     }
     out
 }
@@ -51,7 +47,7 @@ pub fn overview(outcomes: &[Outcome]) -> String {
                 macs(&i.cost, ""),
                 i.groups.len().to_string(),
                 percent(i.prunable_share),
-                i.obstacles.first().map(obstacle).unwrap_or_default(),
+                obstacle::largest(&i.obstacles).unwrap_or_default(),
             ],
             Outcome::Failed { model, error } => {
                 let error = format!("{BAD}error{BAD:#}: {}", printable(error));
@@ -64,19 +60,6 @@ pub fn overview(outcomes: &[Outcome]) -> String {
         align_right(&mut table, column);
     }
     format!("{table}\n")
-}
-
-/// An obstacle in a sentence.
-pub fn obstacle(o: &Obstacle) -> String {
-    let keeps = match o.channels {
-        0 => plural(o.layers.len(), "layer"),
-        n => format!("{} of {}", plural(n, "channel"), plural(o.layers.len(), "layer")),
-    };
-    format!("{}{}: {keeps}, {} of the MACs", holder(o), printable(&o.reason), percent(o.macs_share))
-}
-
-fn holder(o: &Obstacle) -> String {
-    if o.node.is_empty() { String::new() } else { format!("{} {}: ", printable(&o.op), short(&o.node, false)) }
 }
 
 fn costs(c: &Cost) -> String {
@@ -104,23 +87,7 @@ fn groups(groups: &[Group], all: bool) -> String {
     format!("coupled groups: units of one group are ranked together\n{table}{}\n", hidden(groups.len(), all))
 }
 
-fn obstacles(obstacles: &[Obstacle], all: bool) -> Table {
-    let mut table = new_table(["held by", "channels", "MACs", "share", "layers", "because"]);
-    for o in obstacles.iter().take(if all { usize::MAX } else { SHOWN }) {
-        let channels = if o.channels == 0 { String::new() } else { o.channels.to_string() };
-        let layers = few(&o.layers, all);
-        let by = match (o.node.as_str(), o.channels) {
-            ("", 0) => String::new(),
-            ("", _) => "the graph".into(),
-            (node, _) => format!("{} {}", printable(&o.op), short(node, all)),
-        };
-        table.add_row([by, channels, count(o.macs), percent(o.macs_share), layers, printable(&o.reason)]);
-    }
-    (1..4).for_each(|c| align_right(&mut table, c));
-    table
-}
-
-fn align_right(table: &mut Table, column: usize) {
+pub(super) fn align_right(table: &mut Table, column: usize) {
     if let Some(c) = table.column_mut(column) {
         c.set_cell_alignment(comfy_table::CellAlignment::Right);
     }

@@ -8,9 +8,6 @@ pub fn printable(text: &str) -> String {
     text.chars().map(|c| if hostile(c) { '\u{fffd}' } else { c }).collect()
 }
 
-/// Names of a list that are shown.
-const FEW: usize = 3;
-
 /// Names longer than this lose their middle.
 const LONGEST: usize = 56;
 
@@ -25,9 +22,9 @@ pub(super) fn short(name: &str, all: bool) -> String {
     printable(&head.chain(['\u{2026}']).chain(tail).collect::<String>())
 }
 
-/// The first few of a list, and how many more there are.
-pub(super) fn few(names: &[String], all: bool) -> String {
-    let shown = if all { usize::MAX } else { FEW };
+/// The first `shown` of a list, and how many more there are; `all`: every one.
+pub(super) fn few(names: &[String], shown: usize, all: bool) -> String {
+    let shown = if all { usize::MAX } else { shown };
     let head: Vec<String> = names.iter().take(shown).map(|n| short(n, all)).collect();
     match names.len().saturating_sub(shown) {
         0 => head.join(", "),
@@ -56,7 +53,7 @@ mod tests {
     fn long_lists_are_counted() {
         let names: Vec<String> = ["a", "b", "c", "d"].map(String::from).into();
         assert_eq!(
-            [few(&names, false), few(&names[..2], false), few(&names, true)],
+            [few(&names, 3, false), few(&names[..2], 3, false), few(&names, 3, true)],
             ["a, b, c and 1 more", "a, b", "a, b, c, d"]
         );
     }

@@ -1,7 +1,7 @@
 //! Numbers for people: three digits and a unit.
 
 /// A count, such as `101.85 k`.
-pub(super) fn count(n: u64) -> String {
+pub fn count(n: u64) -> String {
     scaled(n as f64, &["", " k", " M", " G", " T"])
 }
 
