@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use secateur::Model;
 use secateur::build::networks::{Shortcut, cifar_resnet, resnet, vgg16};
-use secateur::model::write::write_beside;
+use secateur::model::write::{Layout, write_beside};
 
 type Build = fn() -> secateur::Result<Model>;
 
@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     ];
     for (name, build) in networks {
         let path = folder.join(format!("{name}.onnx"));
-        write_beside(build()?.proto(), &path)?.commit(true)?;
+        write_beside(build()?.proto(), &path, Layout::default())?.commit(true)?;
         println!("{}", path.display());
     }
     Ok(())

@@ -34,6 +34,8 @@ pub struct Model {
 pub struct Origin {
     /// The file, where there was one.
     pub path: Option<PathBuf>,
+    /// The files that held external data.
+    pub data: Vec<PathBuf>,
     /// Size in bytes, external data included.
     pub file_bytes: u64,
     /// SHA-256 of the file, in hexadecimal, without its external data.

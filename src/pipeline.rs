@@ -8,6 +8,7 @@ use crate::cost;
 use crate::couple::{Coupling, Facts, couple, graph};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::proto::StringStringEntryProto;
+use crate::model::write::Layout;
 use crate::model::{Constants, Dims, Graph, Model, ModelProto, Removed, read, write};
 use crate::plan::{Budget, Plan, Scope, plan};
 use crate::report::{Clock, Inspection, Report};
@@ -48,6 +49,8 @@ pub struct PruneOptions {
     pub seed: u64,
     /// Whether the file says where it came from.
     pub stamp: bool,
+    /// Whether weights go to a file of their own beside the model, also where it is not too large for one.
+    pub external_data: bool,
 }
 
 impl PruneOptions {
@@ -62,6 +65,7 @@ impl PruneOptions {
             tolerance: 1e-4,
             seed: 0,
             stamp: true,
+            external_data: false,
         }
     }
 }
@@ -212,7 +216,7 @@ impl Written {
     /// What was written, read again.
     fn read(&self) -> Result<Model> {
         match self {
-            Self::File(pending) => Model::read(pending.path()),
+            Self::File(pending) => pending.read(),
             Self::Memory(bytes) => Model::decode(bytes.clone().into(), Path::new("the pruned model")),
         }
     }
@@ -232,9 +236,30 @@ impl Written {
 impl Cut<'_> {
     fn write(&self, proto: ModelProto, to: &Destination<'_>) -> Result<Written> {
         match to {
-            Destination::File { path, .. } => write::write_beside(&proto, path).map(Written::File),
+            Destination::File { path, .. } => {
+                self.spare_the_input(path)?;
+                let layout = Layout { external: self.options.external_data, ..Layout::default() };
+                write::write_beside(&proto, path, layout).map(Written::File)
+            }
+            Destination::Bytes(_) if !Layout::default().fits(&proto) => {
+                let reason = "the pruned model has more than 2 GiB, and its weights need a file of their own: write it to a file";
+                Err(Error::new(ErrorKind::BadOption(reason.into())))
+            }
             _ => Ok(Written::Memory(Model::new(proto)?.encode())),
         }
+    }
+
+    /// Errors where the output would take the place of a file that the input is made of.
+    fn spare_the_input(&self, target: &Path) -> Result<()> {
+        let origin = self.model.origin();
+        let parts: Vec<_> = origin.path.iter().chain(&origin.data).filter_map(|p| p.canonicalize().ok()).collect();
+        for place in [target.to_owned(), write::data_beside(target)] {
+            if place.canonicalize().is_ok_and(|p| parts.contains(&p)) {
+                let reason = format!("{}: the output would overwrite the input; choose another name", place.display());
+                return Err(Error::new(ErrorKind::BadOption(reason)));
+            }
+        }
+        Ok(())
     }
 
     /// Proves what was written and compares its costs.

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use secateur::model::write::unfit;
+use secateur::model::write::{data_beside, unfit};
 use secateur::pipeline::{self, Destination, Proof, PruneOptions};
 use secateur::plan::{Budget, Scope};
 use secateur::report::{self, Report};
@@ -56,6 +56,9 @@ pub(super) struct Opts {
     /// Replace an existing output.
     #[arg(long)]
     force: bool,
+    /// Put the weights into OUT.data beside the model; a model of more than 2 GiB is always written so.
+    #[arg(long)]
+    external_data: bool,
     /// Write the report to a file (.json; repeatable).
     #[arg(long, value_name = "FILE")]
     report: Vec<PathBuf>,
@@ -114,6 +117,7 @@ impl Opts {
             tolerance: self.tolerance,
             seed: self.seed,
             stamp: !self.no_stamp,
+            external_data: self.external_data,
         })
     }
 
@@ -123,6 +127,9 @@ impl Opts {
             return Err(Failure::Usage(
                 "-o - and --json both want stdout: write the report with --report FILE.json".into(),
             ));
+        }
+        if self.to_stdout() && self.external_data {
+            return Err(Failure::Usage("-o - and --external-data: stdout holds one file; name a file with -o".into()));
         }
         if let Some(other) = self.report.iter().find(|r| r.extension().is_none_or(|e| e != "json")) {
             return Err(Failure::Usage(format!("--report {}: the name must end in .json", other.display())));
@@ -143,10 +150,12 @@ impl Opts {
                 out.display()
             )));
         }
-        if out.exists() && !self.force && !self.dry_run {
-            return Err(unusable(out, "exists already; replace it with --force"));
+        let data = self.external_data.then(|| data_beside(out));
+        let mut places = data.iter().map(PathBuf::as_path).chain([out]);
+        match places.find(|p| p.exists() && !self.force && !self.dry_run) {
+            Some(place) => Err(unusable(place, "exists already; replace it with --force")),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn to_stdout(&self) -> bool {

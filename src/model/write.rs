@@ -1,7 +1,7 @@
-//! `Model` to bytes: streamed into a temporary file beside the target, which then takes its place. A file appears whole or not at all.
+//! `Model` to bytes: streamed into temporary files beside the target, which then take their places. Files appear whole or not at all.
 
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::buf::UninitSlice;
 use bytes::{Buf, BufMut};
@@ -12,50 +12,84 @@ use super::Model;
 use super::proto::ModelProto;
 use crate::error::{Error, ErrorKind, Result};
 
+mod external;
+mod pending;
+
+pub use pending::Pending;
+
 /// Slices of this size and more go straight to the file.
 const LARGE: usize = 1 << 15;
 
-/// A model written beside its target, not yet in its place.
-#[derive(Debug)]
-pub struct Pending {
-    file: NamedTempFile,
-    target: std::path::PathBuf,
+/// The most bytes that a protobuf message may have.
+const LARGEST_MESSAGE: usize = i32::MAX as usize;
+
+/// How a model is laid out in files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    /// Whether weights go to a file of their own in any case.
+    pub external: bool,
+    /// Bytes beyond which they do so by themselves.
+    pub largest: usize,
 }
 
-impl Pending {
-    /// The temporary file.
-    pub fn path(&self) -> &Path {
-        self.file.path()
-    }
-
-    /// Puts the file in its place, atomically; `replace`: also where something is there already.
-    pub fn commit(self, replace: bool) -> Result<()> {
-        let fail = |e: tempfile::PersistError| Error::io(&self.target, &e.error);
-        if replace {
-            self.file.persist(&self.target).map_err(fail)?;
-        } else {
-            self.file.persist_noclobber(&self.target).map_err(fail)?;
-        }
-        Ok(())
+impl Default for Layout {
+    fn default() -> Self {
+        Self { external: false, largest: LARGEST_MESSAGE }
     }
 }
 
-/// Writes `proto` to a temporary file beside `target` and syncs it. Errors where the folder cannot be written.
-pub fn write_beside(proto: &ModelProto, target: &Path) -> Result<Pending> {
+impl Layout {
+    /// Whether the model can be one message, weights and all.
+    pub fn fits(&self, proto: &ModelProto) -> bool {
+        proto.encoded_len() <= self.largest
+    }
+}
+
+/// Writes `proto` to a temporary file beside `target` and syncs it; weights, where the layout wants it so, to another one, which will be
+/// called as [`data_beside`] says. Errors where the folder cannot be written, or the model is too large for one message.
+pub fn write_beside(proto: &ModelProto, target: &Path, layout: Layout) -> Result<Pending> {
+    check(target)?;
+    if !layout.external && layout.fits(proto) {
+        return Ok(Pending { model: write_file(proto, target)?, data: None, target: target.to_owned() });
+    }
+    check(&data_beside(target))?;
+    let (light, data) = external::move_out(proto, target)?;
+    if !layout.fits(&light) {
+        let reason = format!("the model has more than {} bytes even without its weights", layout.largest);
+        return Err(Error::new(ErrorKind::Io { path: target.to_owned(), reason }));
+    }
+    Ok(Pending { model: write_file(&light, target)?, data, target: target.to_owned() })
+}
+
+/// The file that holds the weights of `model`, where they are not in it.
+pub fn data_beside(model: &Path) -> PathBuf {
+    let mut name = model.as_os_str().to_owned();
+    name.push(".data");
+    name.into()
+}
+
+fn check(target: &Path) -> Result<()> {
+    let wrong = |reason: &str| Error::new(ErrorKind::Io { path: target.to_owned(), reason: reason.into() });
+    unfit(target).map_or(Ok(()), |reason| Err(wrong(reason)))
+}
+
+/// A synced temporary file that holds the message.
+fn write_file(proto: &ModelProto, target: &Path) -> Result<NamedTempFile> {
+    let out = write_to(proto, temporary(target, ".onnx")?).map_err(|e| Error::io(target, &e))?;
+    finish(out, target)
+}
+
+/// A temporary file in the folder of `target`.
+fn temporary(target: &Path, suffix: &str) -> Result<NamedTempFile> {
     let dir = target.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if let Some(reason) = unfit(target) {
-        return Err(Error::new(ErrorKind::Io { path: target.to_owned(), reason: reason.into() }));
-    }
-    let file = tempfile::Builder::new()
-        .prefix(".secateur-")
-        .suffix(".onnx")
-        .tempfile_in(dir)
-        .map_err(|e| Error::io(dir, &e))?;
-    let failed = |e: &io::Error| Error::io(target, e);
-    let mut out = write_to(proto, file).map_err(|e| failed(&e))?;
-    out.flush().and_then(|()| out.as_file().sync_all()).map_err(|e| failed(&e))?;
-    set_mode(&out).map_err(|e| failed(&e))?;
-    Ok(Pending { file: out, target: target.to_owned() })
+    let made = tempfile::Builder::new().prefix(".secateur-").suffix(suffix).tempfile_in(dir);
+    made.map_err(|e| Error::io(dir, &e))
+}
+
+fn finish(mut file: NamedTempFile, target: &Path) -> Result<NamedTempFile> {
+    let synced = file.flush().and_then(|()| file.as_file().sync_all()).and_then(|()| set_mode(&file));
+    synced.map_err(|e| Error::io(target, &e))?;
+    Ok(file)
 }
 
 /// Why nothing can be written in the place of `target`: a directory, or a device that a file must not replace.

@@ -4,6 +4,7 @@
 mod arithmetic;
 mod cli;
 mod explain;
+mod files;
 mod fpgm;
 mod mutation;
 mod ops;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use prost::Message as _;
 use protobuf::Message as _;
 use secateur::Model;
-use secateur::model::write::write_beside;
+use secateur::model::write::{Layout, write_beside};
 use secateur::plan::Scope;
 use secateur::shape::InputShapes;
 
@@ -62,7 +62,7 @@ fn write_back(path: &std::path::Path) {
     let dir = tempfile::tempdir().unwrap();
     let model = Model::read(path).unwrap();
     let target = dir.path().join("again.onnx");
-    write_beside(model.proto(), &target).unwrap().commit(true).unwrap();
+    write_beside(model.proto(), &target, Layout::default()).unwrap().commit(true).unwrap();
     let (before, after) = (std::fs::read(path).unwrap(), std::fs::read(&target).unwrap());
     assert_same_content(&before, &after, path);
     if !path.to_string_lossy().contains("external") {
