@@ -83,7 +83,7 @@ fn pinned(known: &Analysed<'_>, coupling: &Coupling) -> Vec<(String, String)> {
             let op = p.node.map_or("interface", |n| known.graph.node(n).op());
             Some((known.graph.name(value).to_owned(), format!("{op}: {}", p.reason)))
         }
-        Owner::Virtual { .. } => None,
+        Owner::Blocks { .. } | Owner::Virtual { .. } => None,
     };
     coupling.pinned.iter().filter_map(one).collect()
 }
@@ -130,7 +130,7 @@ impl Cut {
     fn keeps_bits(&self, name: &str) -> Tensor {
         let mut expected = constant(self.original.proto(), name).unwrap();
         for r in self.removed.iter().filter(|r| r.value == name) {
-            expected = expected.select(r.axis, &r.kept()).unwrap();
+            expected = r.kept().select(&expected).unwrap();
         }
         let found = constant(self.pruned.proto(), name).unwrap();
         assert!(found == expected, "'{name}' holds other bits than the original");
