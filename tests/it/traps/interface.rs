@@ -54,7 +54,7 @@ fn trap_19_stored_shapes_are_made_fresh_or_dropped() {
     let cut = cut(&Model::new(proto).unwrap()).proved();
     let known: Vec<(&str, Vec<usize>)> =
         cut.pruned.graph_proto().value_info.iter().map(|i| (i.name(), dims_of(i))).collect();
-    assert_eq!(known, [("/relu_output_0", vec![1, 8, 8, 8]), ("stem.weight", vec![8, 3, 3, 3])]);
+    assert_eq!(known, [("/relu_output_0", vec![1, 8, 8, 8])]);
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn trap_23_a_convolution_between_input_and_output_is_whole() {
     let y = g.conv(&x, "/only", Conv::square(8, 3));
     g.output(&y);
     let cut = cut(&g.model().unwrap()).proved();
-    cut.holds("only.weight", &["it is a graph output"]);
+    cut.holds("only.weight", &["it is the graph output"]);
     assert!(cut.removed.is_empty() && cut.original.proto() == cut.pruned.proto());
 }
 
@@ -100,7 +100,7 @@ fn trap_23_an_output_that_is_read_on_is_whole() {
     g.output(&shown);
     g.output(&y);
     let cut = cut(&g.model().unwrap()).proved();
-    cut.holds("shown.weight", &["it is a graph output"]);
+    cut.holds("shown.weight", &["it is the graph output"]);
     assert_eq!((cut.lost("b.weight", 0), cut.lost("b.weight", 1)), (4, 0));
 }
 
