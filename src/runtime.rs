@@ -9,13 +9,15 @@ use tract_onnx::tract_hir::internal::TypedSimplePlan;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::proto::DataType;
-use crate::model::{Constants, Model, Source, Tensor};
+use crate::model::{Constants, Graph, Model, Source, Tensor, ValueId};
 
 mod convert;
 mod facts;
 mod light;
+mod limits;
 mod operator;
 mod output;
+mod rewrite;
 
 pub use facts::dims;
 
@@ -86,6 +88,7 @@ impl Session {
 
     fn prepare(model: &Model, feeds: &[Feed], outputs: &[String], runs: Runs) -> Result<Self> {
         let graph = model.graph()?;
+        limits::check(&graph)?;
         let constants = Constants::new(&graph)?;
         if let Some(f) =
             feeds.iter().find(|f| graph.find(&f.name).is_none_or(|id| graph.value(id).source != Source::Input))
@@ -95,7 +98,7 @@ impl Session {
         let mut wanted = Vec::new();
         let of = |name: &String| Output::of(name, &graph, &constants, feeds, &mut wanted);
         let outputs = outputs.iter().map(of).collect::<Result<_>>()?;
-        let light = Light::new(&graph, &constants, feeds, Scope::For(&wanted));
+        let light = light(model, &graph, &constants, feeds, &wanted)?;
         operator::check(&light.proto, &graph)?;
         let makers = convert::makers(&graph);
         let plan = guarded(&makers, || plan(&light, feeds, runs))?;
@@ -120,6 +123,24 @@ impl std::fmt::Debug for Session {
     }
 }
 
+/// What is handed over; the dims of inner values are told only where that needs them. Errors at a node that cannot be.
+fn light<'c>(
+    model: &Model,
+    graph: &'c Graph<'_>,
+    constants: &'c Constants,
+    feeds: &[Feed],
+    wanted: &[ValueId],
+) -> Result<Light<'c>> {
+    let mut light = Light::new(graph, constants, feeds, Scope::For(wanted), &facts::given(graph, constants, feeds));
+    if light.waiting() > 0 {
+        light = Light::new(graph, constants, feeds, Scope::For(wanted), &dims(model, feeds)?);
+    }
+    match light.refused.first() {
+        Some((node, refusal)) => Err(runtime(refusal.reason.clone()).at(*node)),
+        None => Ok(light),
+    }
+}
+
 fn plan(light: &Light<'_>, feeds: &[Feed], runs: Runs) -> TractResult<Arc<TypedSimplePlan>> {
     let parsed = light::parse(&light.proto)?;
     let (mut model, outlets) = (parsed.model, parsed.outlets_by_name);
@@ -130,6 +151,7 @@ fn plan(light: &Light<'_>, feeds: &[Feed], runs: Runs) -> TractResult<Arc<TypedS
     let inputs: Vec<OutletId> = feeds.iter().filter_map(|f| outlets.get(&f.name).copied()).collect();
     model.set_input_outlets(&inputs)?;
     let mut model = model.into_typed()?;
+    limits::check_values(&model)?;
     if runs == Runs::Many {
         model.declutter()?;
     }

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use tract_onnx::prelude::tract_data::prelude::Tensor as TractTensor;
 use tract_onnx::prelude::*;
 
+use super::rewrite::origin;
 use super::runtime;
 use crate::error::Error;
 use crate::model::proto::DataType;
@@ -68,7 +69,7 @@ pub(super) fn failure(error: &TractError, makers: &Makers) -> Error {
     let mut reasons: Vec<String> = error.chain().map(|e| shorten(&e.to_string(), LONGEST / 2)).collect();
     reasons.dedup();
     let text = reasons.join(": ");
-    let node = text.split('"').filter_map(|name| makers.get(name)).next_back();
+    let node = text.split('"').filter_map(|name| makers.get(origin(name))).next_back();
     let failed = runtime(shorten(&text, LONGEST));
     match node {
         Some(node) => failed.at(node),

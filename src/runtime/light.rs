@@ -10,6 +10,7 @@ use tract_onnx::tract_hir::internal::TypedFact;
 use tract_onnx::tract_hir::ops::konst::Const;
 
 use super::convert::to_tract;
+use super::rewrite::{Operands, Refusal, rewrite};
 use super::{Feed, operator};
 use crate::model::proto::tensor_shape_proto::Dimension;
 use crate::model::proto::type_proto::Tensor as TensorType;
@@ -17,7 +18,7 @@ use crate::model::proto::{
     DataType, DimValue, GraphProto, ModelProto, NodeProto, TensorShapeProto, TypeProto, TypeValue, ValueInfoProto,
 };
 use crate::model::tensor::element_bits;
-use crate::model::{Constants, Graph, Known, Source, Tensor, ValueId};
+use crate::model::{Constants, Dims, Graph, Known, Node, Source, Tensor, ValueId};
 
 /// Elements beyond which a constant that is no index or length becomes an input.
 const SMALL: usize = 64;
@@ -38,11 +39,19 @@ pub(super) struct Light<'c> {
     pub(super) proto: ModelProto,
     /// The constants that became inputs.
     pub(super) sources: Vec<(&'c str, &'c Known)>,
+    /// The nodes that cannot be handed over, by name; to tract they are of an operator that nobody knows.
+    pub(super) refused: Vec<(&'c str, Refusal)>,
 }
 
 impl<'c> Light<'c> {
-    /// The part of `graph` that `scope` asks for, with its inputs at the feeds' dims.
-    pub(super) fn new(graph: &'c Graph<'_>, constants: &'c Constants, feeds: &[Feed], scope: Scope<'_>) -> Self {
+    /// The part of `graph` that `scope` asks for, with its inputs at the feeds' dims; `dims` is what is known of those of values.
+    pub(super) fn new(
+        graph: &'c Graph<'_>,
+        constants: &'c Constants,
+        feeds: &[Feed],
+        scope: Scope<'_>,
+        dims: &Dims,
+    ) -> Self {
         let needed = needed(graph, constants, scope);
         let mut proto = GraphProto { name: Some("light".into()), ..Default::default() };
         proto.input = feeds.iter().map(|f| info(&f.name, scope.dtype(f.dtype), &f.dims)).collect();
@@ -62,12 +71,40 @@ impl<'c> Light<'c> {
                 None => proto.initializer.extend(graph.initializer(id).cloned()),
             }
         }
-        proto.node = graph.nodes().iter().filter(|n| needed[n.id.index()]).map(|n| node(n.proto, scope)).collect();
+        let mut refused = Vec::new();
+        for node in graph.nodes().iter().filter(|n| needed[n.id.index()]) {
+            let about = Operands { graph, constants, dims, node };
+            if let Err(refusal) = hand_over(&mut proto, &about, scope) {
+                refused.push((node.name(), refusal));
+            }
+        }
         proto.output = outputs(graph, constants, scope).iter().map(|&id| value(graph.name(id))).collect();
         let opset_import = graph.model().proto().opset_import.clone();
         let proto = ModelProto { ir_version: Some(8), opset_import, graph: Some(proto), ..Default::default() };
-        Self { proto, sources }
+        Self { proto, sources, refused }
     }
+
+    /// Nodes that could be handed over if more dims were known.
+    pub(super) fn waiting(&self) -> usize {
+        self.refused.iter().filter(|r| r.1.waits).count()
+    }
+}
+
+/// Adds a node in a form that tract takes.
+fn hand_over(graph: &mut GraphProto, about: &Operands<'_>, scope: Scope<'_>) -> Result<(), Refusal> {
+    let node = node(about.node, scope);
+    match rewrite(&node, about) {
+        Ok(None) => graph.node.push(node),
+        Ok(Some(parts)) => {
+            graph.initializer.extend(parts.constants.iter().map(|(name, t)| t.to_proto(name)));
+            graph.node.extend(parts.nodes);
+        }
+        Err(refusal) => {
+            graph.node.push(operator::hidden(node));
+            return Err(refusal);
+        }
+    }
+    Ok(())
 }
 
 impl Scope<'_> {
@@ -154,8 +191,8 @@ fn is_unfed(graph: &Graph<'_>, feeds: &[Feed], input: &ValueInfoProto) -> bool {
 }
 
 /// A node whose attributes have element types of the scope.
-fn node(node: &NodeProto, scope: Scope<'_>) -> NodeProto {
-    let mut node = operator::own(node);
+fn node(node: &Node<'_>, scope: Scope<'_>) -> NodeProto {
+    let mut node = operator::own(node.proto);
     for a in &mut node.attribute {
         if let (Some(i), "to" | "dtype") = (a.i, a.name()) {
             a.i = Some(DataType::try_from(i as i32).map_or(i, |d| i32::from(scope.dtype(d)).into()));

@@ -45,3 +45,11 @@ pub(super) fn own(node: &NodeProto) -> NodeProto {
     }
     node
 }
+
+/// A node as one of an operator that nobody knows.
+pub(super) fn hidden(mut node: NodeProto) -> NodeProto {
+    node.op_type = Some(UNKNOWN.into());
+    node.output.retain(|o| !o.is_empty());
+    node.attribute.clear();
+    node
+}

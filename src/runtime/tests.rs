@@ -158,20 +158,26 @@ fn types_that_tract_lacks_have_dims_nevertheless() {
     assert_eq!(dims_of(&m, &[x], "y"), Some(vec![2, 3]));
 }
 
-/// A value's dims in the file count only where tract knows nothing and the inputs are as declared.
+/// A value's dims in the file count only where tract knows nothing, the inputs are as declared, and none of them is known to be wrong.
 #[test]
 fn declared_dims_fill_gaps() {
-    let mut proto = small().into_proto();
-    let graph = proto.graph.as_mut().unwrap();
     let info = |name: &str, dims: &[usize]| super::light::info(name, DataType::Float, dims);
-    graph.input = vec![info("x", &[1, 2]), info("other", &[7])];
-    graph.node.push(node("Relu", &["u"], "v"));
-    graph.value_info = vec![info("u", &[5]), info("a", &[9, 9])];
-    let m = Model::new(proto).unwrap();
+    let declaring = |infos: &[ValueInfoProto]| {
+        let mut proto = small().into_proto();
+        let graph = proto.graph.as_mut().unwrap();
+        graph.input = vec![info("x", &[1, 2]), info("other", &[7])];
+        graph.node.push(node("Add", &["u", "c"], "v"));
+        graph.value_info = infos.to_vec();
+        Model::new(proto).unwrap()
+    };
+    let m = declaring(&[info("u", &[5, 2]), info("a", &[1, 2])]);
     let feeds = [feed("x", &[1, 2]), feed("other", &[7])];
-    assert_eq!(dims_of(&m, &feeds, "v"), Some(vec![5]));
-    assert_eq!(dims_of(&m, &feeds, "a"), Some(vec![1, 2]));
+    assert_eq!(dims_of(&m, &feeds, "v"), Some(vec![5, 2]));
     assert_eq!(dims_of(&m, &[feed("x", &[1, 2]), feed("other", &[8])], "v"), None);
+    let stale = declaring(&[info("u", &[5, 2]), info("a", &[9, 9])]);
+    assert_eq!((dims_of(&stale, &feeds, "u"), dims_of(&stale, &feeds, "a")), (None, Some(vec![1, 2])));
+    let impossible = declaring(&[info("u", &[5, 3])]);
+    assert_eq!((dims_of(&impossible, &feeds, "u"), dims_of(&impossible, &feeds, "v")), (None, None));
 }
 
 /// The models of the zoo with their inputs' shapes.
