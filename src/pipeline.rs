@@ -14,9 +14,12 @@ use crate::plan::{Budget, Plan, Scope, plan};
 use crate::report::{Clock, Inspection, Report};
 use crate::score::{self, Scores};
 use crate::shape::{InputShapes, Shapes};
-use crate::verify::{self, Case};
+use crate::verify::{self, Case, Verification};
 
+mod inexact;
 mod summary;
+
+use inexact::Aside;
 
 /// What becomes of a model that cannot be proved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,6 +44,8 @@ pub struct PruneOptions {
     pub scope: Scope,
     /// A name from [`score::CRITERIA`].
     pub criterion: String,
+    /// Whether groups may lose units of which the removal changes a statistic; the proof sets them aside.
+    pub allow_inexact: bool,
     /// Whether the result must be proved.
     pub proof: Proof,
     /// Largest difference allowed in the proof.
@@ -61,6 +66,7 @@ impl PruneOptions {
             budget: Budget::Rate(rate),
             scope: Scope::All,
             criterion: score::CRITERIA[0].name().into(),
+            allow_inexact: false,
             proof: Proof::Required,
             tolerance: 1e-4,
             seed: 0,
@@ -91,7 +97,7 @@ pub enum Destination<'a> {
 /// Errors where the model is malformed, an option does not fit it, or a file cannot be written.
 pub fn prune(model: &Model, options: &PruneOptions, to: Destination<'_>) -> Result<Report> {
     let mut clock = Clock::start();
-    let analysis = Analysis::new(model, &options.shapes)?;
+    let analysis = Analysis { inexact: options.allow_inexact, ..Analysis::new(model, &options.shapes)? };
     clock.lap("shape");
     let criterion = score::criterion(&options.criterion).ok_or_else(|| {
         let names: Vec<&str> = score::CRITERIA.iter().map(|c| c.name()).collect();
@@ -113,8 +119,9 @@ pub fn prune(model: &Model, options: &PruneOptions, to: Destination<'_>) -> Resu
     if options.stamp {
         stamp(&mut proto, model, &plan);
     }
+    let aside = inexact::set_aside(&facts, &coupling, &plan)?;
     clock.lap("cut");
-    let cut = Cut { model, options, analysis: &analysis, removed: &removed };
+    let cut = Cut { model, options, analysis: &analysis, removed: &removed, aside: aside.as_ref() };
     let written = cut.write(proto, &to)?;
     clock.lap("write");
     let (after, mut report) = cut.judge(&written)?;
@@ -176,13 +183,14 @@ struct Analysis<'m> {
     graph: Graph<'m>,
     constants: Constants,
     shapes: Shapes,
+    inexact: bool,
 }
 
 impl<'m> Analysis<'m> {
     fn new(model: &'m Model, shapes: &InputShapes) -> Result<Self> {
         let graph = model.graph()?;
         let constants = Constants::new(&graph)?;
-        Ok(Self { shapes: Shapes::of(model, shapes)?, graph, constants })
+        Ok(Self { shapes: Shapes::of(model, shapes)?, graph, constants, inexact: false })
     }
 
     fn facts(&self) -> Facts<'_> {
@@ -193,7 +201,7 @@ impl<'m> Analysis<'m> {
             dims: &self.shapes.dims,
             open: grown.is_some(),
             grown,
-            inexact: false,
+            inexact: self.inexact,
         }
     }
 }
@@ -204,6 +212,7 @@ struct Cut<'a> {
     options: &'a PruneOptions,
     analysis: &'a Analysis<'a>,
     removed: &'a [Removed],
+    aside: Option<&'a Aside>,
 }
 
 /// A pruned model in its temporary place.
@@ -266,6 +275,7 @@ impl Cut<'_> {
     fn judge(&self, written: &Written) -> Result<(Model, Report)> {
         let after = written.read()?;
         let mut report = summary::costs(self.model, &after, &self.options.shapes)?;
+        report.exact = self.aside.is_none();
         if self.options.proof == Proof::Skipped {
             report.verification = Some(summary::skipped(self.options.tolerance));
             return Ok((after, report));
@@ -279,7 +289,7 @@ impl Cut<'_> {
             tolerance: self.options.tolerance,
             seed: self.options.seed,
         };
-        let v = verify::verify(&case)?;
+        let v = self.prove(&case)?;
         report.refused = match v.status {
             verify::Status::Passed => None,
             verify::Status::Failed => Some("verification".into()),
@@ -294,6 +304,22 @@ impl Cut<'_> {
         }
         report.verification = Some(summary::verification(&v, self.options.tolerance));
         Ok((after, report))
+    }
+}
+
+impl Cut<'_> {
+    /// The proof; what is set aside is cut from the original first, and its constants are compared alone.
+    fn prove(&self, case: &Case<'_>) -> Result<Verification> {
+        let Some(aside) = self.aside else { return verify::verify(case) };
+        let mut v = verify::constants(case)?;
+        if v.status == verify::Status::Passed {
+            v = verify::verify(&Case { original: &aside.base, removed: &aside.removed, ..*case })?;
+        }
+        v.notes.push(format!(
+            "not exact, and set aside by the proof: removing channels of {} changes a statistic",
+            aside.groups.iter().map(|g| format!("'{g}'")).collect::<Vec<_>>().join(", ")
+        ));
+        Ok(v)
     }
 }
 

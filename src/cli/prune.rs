@@ -35,6 +35,9 @@ pub(super) struct Opts {
     /// How units are ranked.
     #[arg(long, default_value = "geometric-median", value_parser = ["geometric-median"])]
     criterion: String,
+    /// Also cut channels of which the removal changes a statistic (a mean over channels, say): the proof sets them aside.
+    #[arg(long)]
+    allow_inexact: bool,
     /// How the cut network is healed.
     #[arg(long, default_value = "none", value_parser = ["none"])]
     heal: String,
@@ -109,6 +112,7 @@ impl Opts {
             budget: Budget::Rate(rate),
             scope: if self.scope == ScopeName::Inner { Scope::Inner } else { Scope::All },
             criterion: self.criterion.clone(),
+            allow_inexact: self.allow_inexact,
             proof: match (self.no_verify, self.allow_unverified) {
                 (true, _) => Proof::Skipped,
                 (_, true) => Proof::WherePossible,
