@@ -54,7 +54,7 @@ pub struct Grown {
 /// The inputs of a model at definite dims, and what follows for its values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shapes {
-    /// The inputs that no initializer fills, in the file's order.
+    /// The inputs that no initializer fills, in the file's order; without those that nothing reads and whose dims are open.
     pub feeds: Vec<Feed>,
     /// Dims of all values, by number.
     pub dims: Dims,
@@ -73,6 +73,7 @@ impl Shapes {
         let inputs = inputs(&graph)?;
         given.check(&inputs)?;
         let lengths = named_lengths(&inputs, given);
+        let inputs: Vec<Input<'_>> = inputs.into_iter().filter(|i| i.is_read || i.is_told(given, &lengths)).collect();
         let feeds = inputs.iter().map(|i| i.feed(given, &lengths)).collect::<Result<Vec<_>>>()?;
         let open: Vec<OpenDim> = inputs.iter().zip(&feeds).flat_map(|(i, f)| i.open_dims(f)).collect();
         let dims = runtime::dims(model, &feeds)?;

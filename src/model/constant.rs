@@ -194,6 +194,7 @@ impl Constants {
     fn fill(&self, node: &Node<'_>) -> Option<Known> {
         let dims = self.get(node.input(0)?)?.ints()?;
         let dims = dims.iter().map(|&d| usize::try_from(d).ok()).collect::<Option<Vec<_>>>()?;
+        dims.iter().try_fold(1usize, |n, d| n.checked_mul(*d)).filter(|n| *n <= movement::LARGEST)?;
         let zero = Tensor::from_floats(vec![1], &[0.0]);
         let value = node.proto.attr_tensor("value").map_or(Some(zero), |t| Tensor::from_proto(t).ok())?;
         (element_bits(value.dtype)? >= 8 && value.len() == 1).then_some(Known::Fill {

@@ -14,10 +14,12 @@ pub(super) struct Input<'m> {
     pub(super) name: &'m str,
     dtype: DataType,
     pub(super) dims: Option<&'m [Dimension]>,
+    /// Whether a node or an output needs it.
+    pub(super) is_read: bool,
 }
 
 impl<'m> Input<'m> {
-    fn new(info: &'m ValueInfoProto) -> Result<Self> {
+    fn new(info: &'m ValueInfoProto, is_read: bool) -> Result<Self> {
         let name = info.name();
         let Some(tensor) = info.tensor_type() else {
             let kind = kind(info.r#type.as_ref().and_then(|t| t.value.as_ref()));
@@ -26,7 +28,7 @@ impl<'m> Input<'m> {
         let dtype = DataType::try_from(tensor.elem_type()).ok().filter(|d| *d != DataType::Undefined);
         let unknown =
             || Error::bad_model(format!("its input '{name}' has the unknown element type {}", tensor.elem_type()));
-        Ok(Self { name, dtype: dtype.ok_or_else(unknown)?, dims: info.dims() })
+        Ok(Self { name, dtype: dtype.ok_or_else(unknown)?, dims: info.dims(), is_read })
     }
 
     /// Whether the dims have the declared rank and fixed lengths.
@@ -38,11 +40,19 @@ impl<'m> Input<'m> {
 
     /// The input at its given or declared dims.
     pub(super) fn feed(&self, given: &InputShapes, lengths: &HashMap<&str, usize>) -> Result<Feed> {
-        let known = |axis: usize, d: &Dimension| length(axis, d, lengths);
-        let declared = || self.dims?.iter().enumerate().map(|(axis, d)| known(axis, d)).collect::<Option<Vec<_>>>();
-        let dims = given.get(self.name).map(<[usize]>::to_vec).or_else(declared);
-        let dims = dims.ok_or_else(|| self.open_dim(lengths))?;
+        let dims = self.known_dims(given, lengths).ok_or_else(|| self.open_dim(lengths))?;
         Ok(Feed { name: self.name.into(), dtype: self.dtype, dims })
+    }
+
+    /// Whether all its dims are given or declared.
+    pub(super) fn is_told(&self, given: &InputShapes, lengths: &HashMap<&str, usize>) -> bool {
+        self.known_dims(given, lengths).is_some()
+    }
+
+    fn known_dims(&self, given: &InputShapes, lengths: &HashMap<&str, usize>) -> Option<Vec<usize>> {
+        let known = |axis: usize, d: &Dimension| length(axis, d, lengths);
+        let declared = || self.dims?.iter().enumerate().map(|(axis, d)| known(axis, d)).collect();
+        given.get(self.name).map(<[usize]>::to_vec).or_else(declared)
     }
 
     /// The axes that the file leaves open: all of them where it declares no rank.
@@ -78,8 +88,11 @@ impl<'m> Input<'m> {
 
 /// The inputs that no initializer fills, in the file's order.
 pub(super) fn inputs<'m>(graph: &Graph<'m>) -> Result<Vec<Input<'m>>> {
-    let is_fed = |i: &&ValueInfoProto| graph.find(i.name()).is_some_and(|id| graph.value(id).source == Source::Input);
-    graph.model().graph_proto().input.iter().filter(is_fed).map(Input::new).collect()
+    let fed = |i: &'m ValueInfoProto| {
+        let value = graph.find(i.name()).map(|id| graph.value(id)).filter(|v| v.source == Source::Input)?;
+        Some(Input::new(i, value.is_output || value.captured || !value.readers.is_empty()))
+    };
+    graph.model().graph_proto().input.iter().filter_map(fed).collect()
 }
 
 /// The length of a dim that is not given itself.

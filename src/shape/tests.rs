@@ -122,3 +122,13 @@ fn inputs_that_are_no_tensors_are_refused() {
     let error = Shapes::of(&model(vec![x]), &given(&[])).unwrap_err().to_string();
     assert!(error.contains("'boxes' is a sequence"), "{error}");
 }
+
+#[test]
+fn an_input_that_nothing_reads_may_stay_open() {
+    let mut proto = model(vec![input("x", Some(&["N", "3"]))]).into_proto();
+    let graph = proto.graph.as_mut().unwrap();
+    graph.input.extend([input("unread", Some(&["1", "n", "m"])), input("fixed", Some(&["2"])), input("any", None)]);
+    let m = Model::new(proto).unwrap();
+    assert_eq!(dims(&Shapes::of(&m, &given(&[])).unwrap()), [vec![1, 3], vec![2]]);
+    assert_eq!(dims(&Shapes::of(&m, &given(&["unread:1,5,6"])).unwrap()), [vec![1, 3], vec![1, 5, 6], vec![2]]);
+}

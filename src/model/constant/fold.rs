@@ -183,3 +183,19 @@ fn reduce_prod(node: &NodeProto, x: &Tensor, axes: Option<Vec<i64>>) -> Option<T
     let dims = if node.attr_int("keepdims") == Some(0) { vec![] } else { vec![1; x.dims.len()] };
     typed(x.dtype, dims, &[product])
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_no_machine_holds_stays_unknown() {
+        let one = Some(Tensor::from_floats(vec![], &[1.0]));
+        for shape in [vec![1i64 << 40], vec![1 << 32, 1 << 32], vec![1 << 20, 1 << 20]] {
+            let shape = Some(Tensor::from_ints(vec![shape.len()], &shape));
+            let expand = NodeProto { op_type: Some("Expand".into()), ..NodeProto::default() };
+            assert_eq!(compute(&expand, &[one.clone(), shape], 13), None);
+        }
+    }
+}

@@ -2,6 +2,9 @@
 
 use crate::model::tensor::{Tensor, element_bits};
 
+/// Elements that a computed constant may have, beyond which it stays unknown.
+pub(super) const LARGEST: usize = 1 << 28;
+
 /// The bounds of a Slice.
 pub(super) struct Bounds {
     pub(super) starts: Vec<i64>,
@@ -17,13 +20,18 @@ fn normal(axis: i64, rank: usize) -> Option<usize> {
 }
 
 fn with_dims(x: &Tensor, dims: Vec<usize>) -> Option<Tensor> {
-    (dims.iter().product::<usize>() == x.len()).then(|| Tensor { dims, ..x.clone() })
+    (count(&dims) == Some(x.len())).then(|| Tensor { dims, ..x.clone() })
+}
+
+/// The number of elements, where a constant may have so many.
+fn count(dims: &[usize]) -> Option<usize> {
+    dims.iter().try_fold(1usize, |n, d| n.checked_mul(*d)).filter(|n| *n <= LARGEST)
 }
 
 /// The tensor of those dims of which the element at an index is the element of `x` at the index that `from` gives.
 fn by_index(x: &Tensor, dims: Vec<usize>, from: impl Fn(&[usize], &mut [usize])) -> Option<Tensor> {
     let width = element_bits(x.dtype).filter(|b| *b >= 8)? / 8;
-    let count: usize = dims.iter().product();
+    let count = count(&dims)?;
     let mut out = Vec::with_capacity(count * width);
     let (mut at, mut source) = (vec![0; dims.len()], vec![0; x.dims.len()]);
     for _ in 0..count {
