@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     ];
     for (name, build) in networks {
         let path = folder.join(format!("{name}.onnx"));
-        write_beside(build()?.proto(), &path, Layout::default())?.commit(true)?;
+        write_beside(&build()?, &path, Layout::default())?.commit(true)?;
         println!("{}", path.display());
     }
     Ok(())

@@ -3,6 +3,7 @@
 //! Invariant: `Model` is the file. Reading loses nothing, and what no stage edits is written back as it was.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub mod attr;
 pub mod constant;
@@ -11,6 +12,7 @@ pub mod proto;
 pub mod read;
 pub mod removed;
 pub mod tensor;
+mod unknown;
 pub mod write;
 
 pub use constant::{Constants, Dims, Known};
@@ -21,12 +23,14 @@ pub use tensor::Tensor;
 
 use crate::error::{Error, Result};
 use proto::GraphProto;
+use unknown::Unknown;
 
 /// A decoded model and where it came from.
 #[derive(Debug, Clone)]
 pub struct Model {
     proto: ModelProto,
     origin: Origin,
+    unknown: Option<Arc<Unknown>>,
 }
 
 /// Where a model came from.
@@ -53,7 +57,12 @@ impl Model {
         if proto.graph.is_none() {
             return Err(Error::bad_model("it has no graph"));
         }
-        Ok(Self { proto, origin })
+        Ok(Self { proto, origin, unknown: None })
+    }
+
+    /// The same file with another content: what of it the schema does not know stays with it.
+    pub fn edited(&self, proto: ModelProto) -> Self {
+        Self { proto, origin: Origin::default(), unknown: self.unknown.clone() }
     }
 
     /// The file's content.

@@ -248,13 +248,16 @@ impl Cut<'_> {
             Destination::File { path, .. } => {
                 self.spare_the_input(path)?;
                 let layout = Layout { external: self.options.external_data, ..Layout::default() };
-                write::write_beside(&proto, path, layout).map(Written::File)
+                write::write_beside(&self.model.edited(proto), path, layout).map(Written::File)
             }
             Destination::Bytes(_) if !Layout::default().fits(&proto) => {
                 let reason = "the pruned model has more than 2 GiB, and its weights need a file of their own: write it to a file";
                 Err(Error::new(ErrorKind::BadOption(reason.into())))
             }
-            _ => Ok(Written::Memory(Model::new(proto)?.encode())),
+            _ => {
+                let pruned = self.model.edited(proto);
+                write::write_to(&pruned, Vec::new(), Path::new("the pruned model")).map(Written::Memory)
+            }
         }
     }
 

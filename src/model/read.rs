@@ -3,12 +3,14 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use prost::Message;
 use sha2::{Digest, Sha256};
 
 use super::proto::ModelProto;
+use super::unknown::Unknown;
 use super::{Model, Origin};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -56,7 +58,9 @@ impl Model {
         let sha256 = hex(&Sha256::digest(&bytes));
         let mut file_bytes = bytes.len() as u64;
         let mut proto =
-            ModelProto::decode(bytes).map_err(|e| not_onnx(format!("truncated or of another kind: {e}")))?;
+            ModelProto::decode(bytes.clone()).map_err(|e| not_onnx(format!("truncated or of another kind: {e}")))?;
+        let whole = proto.encoded_len() == bytes.len();
+        let unknown = if whole { None } else { Unknown::of(&bytes).map(Arc::new) };
         let Some(graph) = proto.graph.as_mut() else {
             return Err(not_onnx("it holds no graph".into()));
         };
@@ -65,7 +69,8 @@ impl Model {
         }
         external.bring_in(graph)?;
         file_bytes += external.bytes();
-        Self::with_origin(proto, Origin { path: None, data: external.paths(), file_bytes, sha256 })
+        let origin = Origin { path: None, data: external.paths(), file_bytes, sha256 };
+        Ok(Self { unknown, ..Self::with_origin(proto, origin)? })
     }
 }
 

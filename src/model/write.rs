@@ -10,6 +10,7 @@ use tempfile::NamedTempFile;
 
 use super::Model;
 use super::proto::ModelProto;
+use super::unknown::Piece;
 use crate::error::{Error, ErrorKind, Result};
 
 mod external;
@@ -45,20 +46,20 @@ impl Layout {
     }
 }
 
-/// Writes `proto` to a temporary file beside `target` and syncs it; weights, where the layout wants it so, to another one, which will be
+/// Writes `model` to a temporary file beside `target` and syncs it; weights, where the layout wants it so, to another one, which will be
 /// called as [`data_beside`] says. Errors where the folder cannot be written, or the model is too large for one message.
-pub fn write_beside(proto: &ModelProto, target: &Path, layout: Layout) -> Result<Pending> {
+pub fn write_beside(model: &Model, target: &Path, layout: Layout) -> Result<Pending> {
     check(target)?;
-    if !layout.external && layout.fits(proto) {
-        return Ok(Pending { model: write_file(proto, target)?, data: None, target: target.to_owned() });
+    if !layout.external && layout.fits(model.proto()) {
+        return Ok(Pending { model: write_file(model, target)?, data: None, target: target.to_owned() });
     }
     check(&data_beside(target))?;
-    let (light, data) = external::move_out(proto, target)?;
+    let (light, data) = external::move_out(model.proto(), target)?;
     if !layout.fits(&light) {
         let reason = format!("the model has more than {} bytes even without its weights", layout.largest);
         return Err(Error::new(ErrorKind::Io { path: target.to_owned(), reason }));
     }
-    Ok(Pending { model: write_file(&light, target)?, data, target: target.to_owned() })
+    Ok(Pending { model: write_file(&model.edited(light), target)?, data, target: target.to_owned() })
 }
 
 /// The file that holds the weights of `model`, where they are not in it.
@@ -74,9 +75,8 @@ fn check(target: &Path) -> Result<()> {
 }
 
 /// A synced temporary file that holds the message.
-fn write_file(proto: &ModelProto, target: &Path) -> Result<NamedTempFile> {
-    let out = write_to(proto, temporary(target, ".onnx")?).map_err(|e| Error::io(target, &e))?;
-    finish(out, target)
+fn write_file(model: &Model, target: &Path) -> Result<NamedTempFile> {
+    finish(write_to(model, temporary(target, ".onnx")?, target)?, target)
 }
 
 /// A temporary file in the folder of `target`.
@@ -101,19 +101,26 @@ pub fn unfit(target: &Path) -> Option<&'static str> {
     }
 }
 
-/// Streams `proto` and gives the sink back.
-pub fn write_to<W: Write>(proto: &ModelProto, sink: W) -> io::Result<W> {
+/// Streams the model and gives the sink back; `label` serves messages. Errors where it cannot be written to, or where something that
+/// changed holds fields that the schema does not know.
+pub fn write_to<W: Write>(model: &Model, sink: W, label: &Path) -> Result<W> {
     let mut stream = Stream { sink: BufWriter::with_capacity(2 * LARGE, sink), chunk: [0; 64], error: None };
-    let encoded = proto.encode(&mut stream);
-    if let Some(e) = stream.error {
-        return Err(e);
-    }
-    encoded.map_err(io::Error::other)?;
-    stream.sink.into_inner().map_err(io::IntoInnerError::into_error)
+    let encoded = match &model.unknown {
+        None => model.proto().encode(&mut stream),
+        Some(unknown) => {
+            let pieces = unknown.restore(model.proto())?;
+            pieces.iter().try_for_each(|p| stream.piece(p))
+        }
+    };
+    let ended = match stream.error.take() {
+        Some(e) => Err(e),
+        None => encoded.map_err(io::Error::other).and_then(|()| stream.end()),
+    };
+    ended.map_err(|e| Error::io(label, &e))
 }
 
 impl Model {
-    /// The file's bytes, in memory.
+    /// The file's bytes, in memory, without what the schema does not know.
     pub fn encode(&self) -> Vec<u8> {
         self.proto().encode_to_vec()
     }
@@ -139,6 +146,27 @@ struct Stream<W: Write> {
 }
 
 impl<W: Write> Stream<W> {
+    fn piece(&mut self, piece: &Piece<'_>) -> std::result::Result<(), prost::EncodeError> {
+        self.push(&piece.head());
+        let own: &[u8] = match piece {
+            Piece::Bytes(bytes) | Piece::Raw(_, bytes) => bytes,
+            Piece::Node(node, own) => {
+                node.encode(self)?;
+                own
+            }
+            Piece::Initializer(tensor, own) => {
+                tensor.encode(self)?;
+                own
+            }
+        };
+        self.push(own);
+        Ok(())
+    }
+
+    fn end(self) -> io::Result<W> {
+        self.sink.into_inner().map_err(io::IntoInnerError::into_error)
+    }
+
     fn push(&mut self, bytes: &[u8]) {
         if self.error.is_none() {
             self.error = self.sink.write_all(bytes).err();

@@ -137,16 +137,16 @@ fn weights_go_to_a_file_of_their_own_where_the_model_is_too_large_for_one_messag
     let folder = tempfile::tempdir().unwrap();
     let (model, target) = (network(), folder.path().join("out.onnx"));
     let small = Layout { largest: 5000, ..Layout::default() };
-    write_beside(model.proto(), &target, small).unwrap().commit(false).unwrap();
+    write_beside(&model, &target, small).unwrap().commit(false).unwrap();
     assert_eq!(names(&folder), ["out.onnx", "out.onnx.data"]);
     assert!(std::fs::metadata(&target).unwrap().len() < 5000);
     let read = Model::read(&target).unwrap();
     assert_eq!(read.proto(), model.proto());
     assert_eq!(read.origin().data, [data_beside(&target)]);
     let tiny = Layout { largest: 100, ..Layout::default() };
-    let error = write_beside(model.proto(), &folder.path().join("t.onnx"), tiny).unwrap_err().to_string();
+    let error = write_beside(&model, &folder.path().join("t.onnx"), tiny).unwrap_err().to_string();
     assert!(error.contains("even without its weights"), "{error}");
-    write_beside(model.proto(), &folder.path().join("whole.onnx"), Layout::default()).unwrap().commit(false).unwrap();
+    write_beside(&model, &folder.path().join("whole.onnx"), Layout::default()).unwrap().commit(false).unwrap();
     assert_eq!(names(&folder), ["out.onnx", "out.onnx.data", "whole.onnx"], "a model that fits is one file");
 }
 
@@ -155,7 +155,7 @@ fn tensors_begin_at_pages_and_the_location_is_a_name() {
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("out.onnx");
     let beside = Layout { external: true, ..Layout::default() };
-    write_beside(network().proto(), &target, beside).unwrap().commit(false).unwrap();
+    write_beside(&network(), &target, beside).unwrap().commit(false).unwrap();
     use prost::Message;
     let proto = secateur::model::ModelProto::decode(&*std::fs::read(&target).unwrap()).unwrap();
     let mut moved = 0;
@@ -177,7 +177,7 @@ fn the_two_files_appear_together_or_not_at_all() {
     let folder = tempfile::tempdir().unwrap();
     let (target, data) = (folder.path().join("out.onnx"), folder.path().join("out.onnx.data"));
     let beside = Layout { external: true, ..Layout::default() };
-    let write = |replace| write_beside(network().proto(), &target, beside).unwrap().commit(replace);
+    let write = |replace| write_beside(&network(), &target, beside).unwrap().commit(replace);
     std::fs::write(&data, b"precious").unwrap();
     assert!(write(false).unwrap_err().to_string().contains("out.onnx.data"));
     assert_eq!(
@@ -192,7 +192,7 @@ fn the_two_files_appear_together_or_not_at_all() {
     write(true).unwrap();
     assert_eq!(names(&folder), ["out.onnx", "out.onnx.data"]);
     assert_eq!(Model::read(&target).unwrap().proto(), network().proto());
-    drop(write_beside(network().proto(), &target, beside).unwrap());
+    drop(write_beside(&network(), &target, beside).unwrap());
     assert_eq!(names(&folder), ["out.onnx", "out.onnx.data"], "what is not committed leaves nothing");
 }
 
@@ -222,7 +222,7 @@ fn no_part_of_the_input_is_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("m.onnx");
     let beside = Layout { external: true, ..Layout::default() };
-    write_beside(network().proto(), &target, beside).unwrap().commit(false).unwrap();
+    write_beside(&network(), &target, beside).unwrap().commit(false).unwrap();
     std::fs::rename(&target, folder.path().join("other.onnx")).unwrap();
     let other = folder.path().join("other.onnx");
     let before = std::fs::read(data_beside(&target)).unwrap();

@@ -14,4 +14,5 @@ mod smith;
 mod support;
 mod tidy;
 mod traps;
+mod unknown;
 mod zoo;

@@ -62,7 +62,7 @@ fn write_back(path: &std::path::Path) {
     let dir = tempfile::tempdir().unwrap();
     let model = Model::read(path).unwrap();
     let target = dir.path().join("again.onnx");
-    write_beside(model.proto(), &target, Layout::default()).unwrap().commit(true).unwrap();
+    write_beside(&model, &target, Layout::default()).unwrap().commit(true).unwrap();
     let (before, after) = (std::fs::read(path).unwrap(), std::fs::read(&target).unwrap());
     assert_same_content(&before, &after, path);
     if !path.to_string_lossy().contains("external") {
