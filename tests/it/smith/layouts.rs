@@ -154,24 +154,12 @@ pub(super) fn slices(s: &mut Site<'_>, x: Val) -> Val {
     s.like("Add", "sum", &[&a, &b])
 }
 
-/// Operators that say nothing of their channels, or need them all.
+/// An operator without a rule, which needs all its channels, or one with a considered reason.
 pub(super) fn no_rule(s: &mut Site<'_>, x: Val) -> Val {
-    let n = s.width;
-    let y = s.conv(&x, "conv", 4 * n);
-    let (h, w) = (y.dims[2], y.dims[3]);
-    let y = match s.pick.below(3) {
-        0 => {
-            s.node_with("DepthToSpace", "pixels", |op: Op| op.int("blocksize", 2), &[&y], &[y.dims[0], n, 2 * h, 2 * w])
-        }
-        1 => {
-            let (scale, bias) = (s.numbers("scale", &[4 * n]), s.numbers("bias", &[4 * n]));
-            s.like("InstanceNormalization", "norm", &[&y, &scale, &bias])
-        }
-        _ => {
-            let order: Vec<i64> = (0..n as i64).map(|i| (i * 3 + 1) % (4 * n as i64)).collect();
-            let index = s.ints("index", &order);
-            s.node_with("Gather", "gather", |op: Op| op.int("axis", 1), &[&y, &index], &[y.dims[0], n, h, w])
-        }
+    let y = s.conv(&x, "conv", s.width);
+    let y = match s.pick.below(2) {
+        0 => s.node_with("QuickGelu", "gelu", |op: Op| op.domain("com.microsoft"), &[&y], &y.dims.clone()),
+        _ => s.node_with("Softmax", "softmax", |op: Op| op.int("axis", 1), &[&y], &y.dims.clone()),
     };
-    s.conv_as(&y, "behind", Conv::square(s.width, 1).stride(if y.dims[2] > h { 2 } else { 1 }))
+    s.conv(&y, "behind", s.width)
 }

@@ -7,7 +7,7 @@ use secateur::build::{Conv, GraphBuilder, Val};
 
 use super::heads::HEADS;
 use super::site::{Ground, Pick, Site};
-use super::{joins, layouts, odd, plain};
+use super::{families, joins, layouts, odd, plain};
 
 /// A block: what it is, how wide what it makes may be, and the digits that decide all else.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +90,16 @@ pub(super) static BLOCKS: &[Kind] = &[
     ("bottleneck", odd::bottleneck),
     ("computed_weight", odd::computed_weight),
     ("padded", odd::padded),
+    ("transposed", families::transposed),
+    ("pixels", families::pixels),
+    ("resized", families::resized),
+    ("gathered", families::gathered),
+    ("reversed", families::reversed),
+    ("repeated", families::repeated),
+    ("normalised", families::normalised),
+    ("einsum", families::einsum),
+    ("quantized", families::quantized),
+    ("along", families::along),
 ];
 
 impl Net {

@@ -72,6 +72,8 @@ fn reads(known: &Analysed<'_>, node: &Node<'_>) -> Vec<Read> {
     let read = |slot, axis, weight| vec![Read { slot, axis, weight }];
     match node.op() {
         "Conv" => read(0, 1, Some((1, 1, node.proto.attr_int("group").unwrap_or(1) as usize))),
+        "ConvTranspose" => read(0, 1, Some((1, 0, 1))),
+        "Einsum" => einsum(node),
         "Gemm" => read(0, 1 - flag("transA"), Some((1, flag("transB"), 1))),
         "MatMul" => {
             let (a, b) = (rank(0) - 1, rank(1).saturating_sub(2));
@@ -84,6 +86,19 @@ fn reads(known: &Analysed<'_>, node: &Node<'_>) -> Vec<Read> {
         op if op.starts_with("Reduce") => (0..rank(0)).map(|axis| Read { slot: 0, axis, weight: None }).collect(),
         _ => Vec::new(),
     }
+}
+
+/// An Einsum's operands with what it sums over; the second operand is a weight where it is a matrix.
+fn einsum(node: &Node<'_>) -> Vec<Read> {
+    let (operands, output) = node.proto.attr_str("equation").and_then(|e| e.split_once("->")).unwrap();
+    let operands: Vec<&str> = operands.split(',').collect();
+    let matrix = operands[1].len() == 2;
+    let of = |(slot, labels): (usize, &&str)| {
+        let weight = |c: char| Some((1, operands[1].find(c)?, 1)).filter(|_| matrix);
+        let summed = labels.char_indices().filter(|(_, c)| !output.contains(*c));
+        summed.map(|(axis, c)| Read { slot, axis, weight: weight(c) }).collect::<Vec<_>>()
+    };
+    operands.iter().enumerate().filter(|o| o.0 == 0 || !matrix).flat_map(of).collect()
 }
 
 /// The weight with zeros where it multiplies input channels that are gone; in groups, block `b` of axis 0 reads block `b` of the input.
