@@ -15,6 +15,7 @@ mod index;
 mod normalise;
 mod quantize;
 mod reference;
+mod shape;
 mod space;
 
 /// A stem of 16 channels, what `build` makes of it, a last convolution where that is an image, and a Gemm.
