@@ -113,6 +113,9 @@ pub static RULES: &[&dyn OpRule] = &[
     &whole::Whole,
 ];
 
+/// The operators that are not followed, each with the reason that users are shown: words that follow the operator's name.
+pub static NOT_FOLLOWED: &[(&str, &str)] = whole::REASONS;
+
 /// The rule for an operator; `None` where there is none, or where the domain is not ONNX's own.
 pub fn rule(node: &NodeProto) -> Option<&'static dyn OpRule> {
     let found = RULES.iter().find(|r| r.op_types().contains(&node.op_type()));

@@ -19,7 +19,7 @@ const LOSS: &str = "is a training loss, and reads classes by their positions";
 const WINDOW: &str = "makes a signal's window";
 
 /// Each operator with its reason, by name.
-const REASONS: &[(&str, &str)] = &[
+pub(super) const REASONS: &[(&str, &str)] = &[
     ("AffineGrid", "makes places in an image"),
     ("Attention", HEADS),
     ("Bernoulli", RANDOM),
@@ -97,11 +97,7 @@ impl OpRule for Whole {
     }
 
     fn summary(&self) -> Summary {
-        Summary {
-            formula: "not followed",
-            shrinks: "nothing, with a reason for each operator",
-            judged: "by what reads it",
-        }
+        Summary { formula: "not followed", shrinks: "nothing; the reasons are below", judged: "by what reads it" }
     }
 
     fn relate(&self, node: &NodeView<'_>, _rel: &mut Relations<'_>) -> Result<(), Unsupported> {

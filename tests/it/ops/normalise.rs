@@ -1,10 +1,12 @@
 //! Normalisations: exact where each channel, or each group of channels, has statistics of its own.
 
 use secateur::build::{GraphBuilder, Op, Val};
+use secateur::couple::{Facts, couple};
 use secateur::model::Tensor;
 
-use super::{check_at, reason_at, same};
+use super::{check_at, network, reason_at, same};
 use crate::oracle::{check, lost};
+use crate::support::Analysed;
 
 fn weights(g: &mut GraphBuilder, n: usize) -> [Val; 2] {
     [g.uniform("norm.weight", &[n], 0.5, 1.5), g.uniform("norm.bias", &[n], -0.5, 0.5)]
@@ -72,4 +74,22 @@ fn statistics_over_channels_keep_them() {
 fn statistics_over_pixels_pass_channels() {
     let cuts = check(|g, x| same(g, Op::new("MeanVarianceNormalization", "/norm").ints("axes", &[2, 3]), &[x]));
     assert_eq!(lost(&cuts, "stem.weight"), 8);
+}
+
+/// What a statistic is taken over may go where that is consented to, and the group says that it is not exact.
+#[test]
+fn with_consent_the_axes_of_statistics_may_go() {
+    let model = network(17, |g, x| {
+        let turned = g.transpose(x, &[0, 2, 3, 1], "/turn");
+        let [w, b] = weights(g, 16);
+        let y = same(g, Op::new("LayerNormalization", "/norm"), &[&turned, &w, &b]);
+        g.transpose(&y, &[0, 3, 1, 2], "/back")
+    });
+    let known = Analysed::new(&model, &[]);
+    let of_stem = |inexact: bool| {
+        let coupling = couple(&Facts { inexact, ..known.facts() }).unwrap();
+        coupling.groups.iter().find(|g| g.name == "/stem/Conv").map(|g| (g.units.len(), g.exact))
+    };
+    assert_eq!(of_stem(false), None);
+    assert_eq!(of_stem(true), Some((16, false)));
 }

@@ -40,6 +40,8 @@ fn block(g: &mut GraphBuilder, x: &Val) -> Val {
 
 #[test]
 fn int8_weights_lose_filters_and_inputs() {
+    let cuts = check(block);
+    assert_eq!((lost(&cuts, "stem.weight"), lost(&cuts, "q.weight")), (8, 6), "the judge proves it");
     let model = network(17, block);
     let known = Analysed::new(&model, &[]);
     let (coupling, gone) = known.choose(0.5, Scope::All);

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use secateur::op::RULES;
+use secateur::op::{NOT_FOLLOWED, RULES};
 
 const HEAD: &str = "# Operators
 
@@ -17,12 +17,25 @@ contraction makes, and puts its masks on what contractions read; everything else
 |---|---|---|---|
 ";
 
+const REASONS: &str = "
+## Not followed
+
+All axes of these operators stay whole.
+
+| operator | because it |
+|---|---|
+";
+
 #[test]
 fn the_reference_of_operators_is_current() {
     let mut text = String::from(HEAD);
     for rule in RULES {
         let (ops, s) = (rule.op_types().join(", "), rule.summary());
         let _ = writeln!(text, "| {ops} | {} | {} | {} |", s.formula, s.shrinks, s.judged);
+    }
+    text.push_str(REASONS);
+    for (op, reason) in NOT_FOLLOWED {
+        let _ = writeln!(text, "| {op} | {reason} |");
     }
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/operators.md");
     if std::env::var_os("BLESS").is_some() {
