@@ -1,5 +1,7 @@
 //! Typed attributes of a node, with ONNX's defaults given where they are read.
 
+use prost::Message;
+
 use super::proto::attribute_proto::AttributeType;
 use super::proto::{AttributeProto, GraphProto, NodeProto, TensorProto};
 
@@ -59,5 +61,12 @@ impl NodeProto {
             self.attribute.len() - 1
         });
         &mut self.attribute[at]
+    }
+}
+
+impl AttributeProto {
+    /// Whether both say the same, bit for bit: NaN is equal to itself.
+    pub fn same_bits(&self, other: &Self) -> bool {
+        self.encode_to_vec() == other.encode_to_vec()
     }
 }

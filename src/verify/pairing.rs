@@ -7,7 +7,7 @@ use super::contractions::{carries_shape, contracts, rewritable};
 use super::{Case, Difference};
 use crate::error::Result;
 use crate::model::constant::Known;
-use crate::model::proto::{AttributeProto, NodeProto};
+use crate::model::proto::NodeProto;
 use crate::model::removed::Kept;
 use crate::model::{Constants, Dims, Graph, Node, Removed};
 use crate::runtime;
@@ -228,8 +228,8 @@ fn node_differs(a: &NodeProto, b: &NodeProto) -> Option<String> {
     if (a.op_type(), a.domain(), &a.output) != (b.op_type(), b.domain(), &b.output) {
         return Some("it is another operator, or makes other values, than in the original".into());
     }
-    let others = |n: &NodeProto| {
-        n.attribute.iter().filter(|x| !rewritable(n.op_type(), x.name())).cloned().collect::<Vec<AttributeProto>>()
-    };
-    (others(a) != others(b)).then(|| "its attributes have changed".into())
+    let others = [a, b].map(|n| n.attribute.iter().filter(|x| !rewritable(n.op_type(), x.name())).collect::<Vec<_>>());
+    let [x, y] = &others;
+    let same = x.len() == y.len() && x.iter().zip(y).all(|(x, y)| x.same_bits(y));
+    (!same).then(|| "its attributes have changed".into())
 }

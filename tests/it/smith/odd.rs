@@ -38,6 +38,8 @@ pub(super) fn gram(s: &mut Site<'_>, x: Val) -> Val {
     let y = s.reshape(&y, "line", &[c, pixels]);
     let turned = s.transpose(&y, "turn", &[0, 2, 1]);
     let y = s.node("MatMul", "gram", &[&y, &turned], &[n, c, c]);
+    let share = s.scalar("share", 1.0 / pixels as f32);
+    let y = s.like("Mul", "mean", &[&y, &share]);
     match s.pick.below(3) {
         0 => s.reshape(&y, "map", &[c * c, 1, 1]),
         1 => s.reshape(&y, "map", &[c, c, 1]),

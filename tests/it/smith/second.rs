@@ -131,8 +131,13 @@ fn input(feed: &Feed, phase: usize) -> Tensor {
     Tensor::from_floats(feed.dims.clone(), &values)
 }
 
+/// The largest difference as a share of the largest magnitude; NaN and infinities are equal to themselves.
 fn difference(a: &Tensor, b: &Tensor) -> f32 {
     let (Some(x), Some(y), true) = (a.floats(), b.floats(), a.dims == b.dims) else { return f32::INFINITY };
-    let largest = x.iter().fold(1e-6f32, |m, v| m.max(v.abs()));
-    x.iter().zip(&y).map(|(p, q)| (p - q).abs() / largest).fold(0.0, |m, e| if e.is_nan() { e } else { m.max(e) })
+    let largest = x.iter().filter(|v| v.is_finite()).fold(1e-6f32, |m, v| m.max(v.abs()));
+    let apart = |(p, q): (&f32, &f32)| match p == q || (p.is_nan() && q.is_nan()) {
+        true => 0.0,
+        false => (p - q).abs() / largest,
+    };
+    x.iter().zip(&y).map(apart).fold(0.0, |m, e| if e.is_nan() { f32::INFINITY } else { m.max(e) })
 }

@@ -79,6 +79,16 @@ fn trap_22_unknown_operators_and_domains_are_written_back_as_they_were() {
     assert_eq!(without_graph(&cut.original), without_graph(&cut.pruned));
 }
 
+/// NaN is no other NaN, but the same bits are the same attribute.
+#[test]
+fn trap_22_an_attribute_that_is_not_a_number_has_not_changed() {
+    let cut = cut(&network(17, |g, x| {
+        let y = g.conv(x, "/a", Conv::square(8, 1));
+        g.node(Op::new("LeakyRelu", "/odd").domain("com.example").floats("alpha", &[f32::NAN]), &[&y], &y.dims.clone())
+    }));
+    cut.not_refuted().holds("a.weight", &["LeakyRelu"]);
+}
+
 #[test]
 fn trap_23_a_convolution_between_input_and_output_is_whole() {
     let mut g = GraphBuilder::new(17);
