@@ -70,8 +70,7 @@ fn reshaped(s: &mut Site<'_>, x: Val) -> Val {
 
 /// Two layers behind a mean.
 fn hidden(s: &mut Site<'_>, x: Val) -> Val {
-    let with = |op: Op| op.ints("axes", &[2, 3]).int("keepdims", 0);
-    let y = s.node_with("ReduceMean", "mean", with, &[&x], &x.dims[..2]);
+    let y = s.reduce("ReduceMean", "mean", &x, &[2, 3], false);
     let y = gemm(s, &y, "fc1", 6);
     let y = s.relu(&y, "relu");
     gemm(s, &y, "fc2", s.width)

@@ -1,6 +1,6 @@
 //! Blocks that join and part: sums, concatenations, splits, gates, and values with several readers.
 
-use secateur::build::{Conv, Op, Val};
+use secateur::build::{Conv, Val};
 
 use super::site::Site;
 
@@ -142,8 +142,7 @@ pub(super) fn squeeze_excite(s: &mut Site<'_>, x: Val) -> Val {
     let c = x.dims[1];
     let square = [x.dims[0], c, 1, 1];
     let gate = if s.pick.yes() {
-        let pooled =
-            s.node_with("ReduceMean", "mean", |op| op.ints("axes", &[-1, -2]).int("keepdims", 0), &[&x], &square[..2]);
+        let pooled = s.reduce("ReduceMean", "mean", &x, &[-1, -2], false);
         let (down, up) = (s.name("down"), s.name("up"));
         let y = s.ground.g.gemm(&pooled, &down, s.width);
         let y = s.relu(&y, "relu");
@@ -151,14 +150,11 @@ pub(super) fn squeeze_excite(s: &mut Site<'_>, x: Val) -> Val {
         let y = s.like("Sigmoid", "sigmoid", &[&y]);
         match s.pick.below(2) {
             0 => s.reshape(&y, "back", &[c, 1, 1]),
-            _ => {
-                let axes = s.ints("axes", &[2, 3]);
-                s.node("Unsqueeze", "back", &[&y, &axes], &square)
-            }
+            _ => s.unsqueeze(&y, "back", &[2, 3]),
         }
     } else {
         let pooled = if s.pick.yes() {
-            s.node_with("ReduceMean", "mean", |op| op.ints("axes", &[2, 3]), &[&x], &square)
+            s.reduce("ReduceMean", "mean", &x, &[2, 3], true)
         } else {
             s.node("GlobalAveragePool", "mean", &[&x], &square)
         };
@@ -218,17 +214,8 @@ pub(super) fn tap(s: &mut Site<'_>, x: Val) -> Val {
 /// A statistic over the channels gates them: a sum may lose channels, a mean or a maximum may not.
 pub(super) fn over_channels(s: &mut Site<'_>, x: Val) -> Val {
     let y = s.conv(&x, "conv", s.width);
-    let dims = [y.dims[0], 1, y.dims[2], y.dims[3]];
-    let statistic = match s.pick.below(5) {
-        0 => {
-            let axes = s.ints("axes", &[1]);
-            s.node("ReduceSum", "sum", &[&y, &axes], &dims)
-        }
-        k => {
-            let op = ["ReduceL1", "ReduceSumSquare", "ReduceMean", "ReduceMax"][k - 1];
-            s.node_with(op, "statistic", |op: Op| op.ints("axes", &[1]), &[&y], &dims)
-        }
-    };
+    let op = s.pick.one(&["ReduceSum", "ReduceL1", "ReduceSumSquare", "ReduceMean", "ReduceMax"]);
+    let statistic = s.reduce(op, "statistic", &y, &[1], true);
     let gate = s.like("Sigmoid", "gate", &[&statistic]);
     s.like("Mul", "product", &[&x, &gate])
 }

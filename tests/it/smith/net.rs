@@ -27,6 +27,8 @@ pub(super) struct Block {
 pub(super) struct Net {
     /// Of its weights.
     pub seed: u64,
+    /// Operator set.
+    pub opset: i64,
     /// Whether the batch is open.
     pub open: bool,
     /// Filters of the first convolution.
@@ -38,6 +40,9 @@ pub(super) struct Net {
     /// The head's digits.
     pub dice: u64,
 }
+
+/// Operator sets: the forms of Split, Unsqueeze and the reductions differ.
+const OPSETS: [i64; 4] = [17, 11, 13, 18];
 
 /// A kind of block: its name, and what it adds behind a value of rank 4.
 pub(super) type Kind = (&'static str, fn(&mut Site<'_>, Val) -> Val);
@@ -114,16 +119,25 @@ impl Net {
         };
         let blocks = (0..count).map(block).collect();
         let stem = rng.random_range(2..13);
-        Self { seed, open: rng.random(), stem, blocks, head: rng.random_range(0..HEADS.len()), dice: rng.random() }
+        let opset = OPSETS[rng.random_range(0..OPSETS.len())];
+        Self {
+            seed,
+            opset,
+            open: rng.random(),
+            stem,
+            blocks,
+            head: rng.random_range(0..HEADS.len()),
+            dice: rng.random(),
+        }
     }
 
     /// Its graph.
     pub(super) fn model(&self) -> Model {
-        let mut g = GraphBuilder::seeded(17, self.seed);
+        let mut g = GraphBuilder::seeded(self.opset, self.seed);
         let dims = [1, 3, 8, 8];
         let x = if self.open { g.input_open("x", &dims) } else { g.input("x", &dims) };
         let mut value = g.conv(&x, "/stem", Conv::square(self.stem, 3).pad(1));
-        let mut ground = Ground { g, saved: Vec::new(), outputs: Vec::new() };
+        let mut ground = Ground { g, opset: self.opset, saved: Vec::new(), outputs: Vec::new() };
         for block in &self.blocks {
             let (name, build) = BLOCKS[block.kind];
             let at = format!("/{}_{name}", block.id);
@@ -169,6 +183,7 @@ impl Net {
             out.push(with(&|n| n.blocks[k].dice >>= 8));
         }
         out.push(with(&|n| n.open = false));
+        out.push(with(&|n| n.opset = OPSETS[0]));
         out.push(with(&|n| n.head = 0));
         out.push(with(&|n| n.dice = 0));
         out.push(with(&|n| n.stem = 2));

@@ -54,7 +54,6 @@ const FUNCTIONS: &[&str] = &[
     "Elu",
     "Selu",
     "HardSigmoid",
-    "HardSwish",
     "Softplus",
     "Softsign",
     "Abs",
@@ -81,15 +80,18 @@ pub(super) fn activation(s: &mut Site<'_>, x: Val) -> Val {
             s.like("PRelu", "prelu", &[&x, &slope])
         }
         3 => {
-            let ratio = s.scalar("ratio", 0.5);
+            let ratio = if s.ground.opset >= 12 { Some(s.scalar("ratio", 0.5)) } else { None };
+            let inputs: Vec<&Val> = [&x].into_iter().chain(&ratio).collect();
+            let mask = s.pick.yes().then(|| x.dims.clone());
+            let dims: Vec<Vec<usize>> = [x.dims.clone()].into_iter().chain(mask).collect();
             let name = s.name("dropout");
-            let dims = x.dims.clone();
-            s.ground.g.node_multi(Op::new("Dropout", &name), &[&x, &ratio], &[dims]).remove(0)
+            s.ground.g.node_multi(Op::new("Dropout", &name), &inputs, &dims).remove(0)
         }
         4 => {
             let sigmoid = s.like("Sigmoid", "sigmoid", &[&x]);
             s.like("Mul", "swish", &[&x, &sigmoid])
         }
+        k if FUNCTIONS[k - 5] == "Celu" && s.ground.opset < 12 => s.like("Elu", "act", &[&x]),
         k => s.like(FUNCTIONS[k - 5], "act", &[&x]),
     }
 }

@@ -30,6 +30,8 @@ impl Pick {
 pub(super) struct Ground {
     /// The graph.
     pub g: GraphBuilder,
+    /// Its operator set.
+    pub opset: i64,
     /// What earlier blocks have read.
     pub saved: Vec<Val>,
     /// Graph outputs besides the last.
@@ -145,10 +147,42 @@ impl Site<'_> {
         self.ground.g.concat(parts, 1, &name)
     }
 
-    /// Split of the channels.
+    /// Split of the channels; the sizes are an attribute before operator set 13.
     pub(super) fn split(&mut self, x: &Val, part: &str, sizes: &[usize]) -> Vec<Val> {
         let name = self.name(part);
-        self.ground.g.split(x, 1, sizes, &name)
+        if self.ground.opset >= 13 {
+            return self.ground.g.split(x, 1, sizes, &name);
+        }
+        let list: Vec<i64> = sizes.iter().map(|&n| n as i64).collect();
+        let dims: Vec<Vec<usize>> = sizes.iter().map(|&n| vec![x.dims[0], n, x.dims[2], x.dims[3]]).collect();
+        self.ground.g.node_multi(Op::new("Split", &name).int("axis", 1).ints("split", &list), &[x], &dims)
+    }
+
+    /// A reduction; the axes are an attribute before operator set 18, those of ReduceSum before 13.
+    pub(super) fn reduce(&mut self, op: &str, part: &str, x: &Val, axes: &[i64], keep: bool) -> Val {
+        let reduced: Vec<usize> = axes.iter().map(|a| a.rem_euclid(x.dims.len() as i64) as usize).collect();
+        let length = |(k, &d): (usize, &usize)| match (reduced.contains(&k), keep) {
+            (true, true) => Some(1),
+            (true, false) => None,
+            _ => Some(d),
+        };
+        let dims: Vec<usize> = x.dims.iter().enumerate().filter_map(length).collect();
+        let with = |node: Op| node.int("keepdims", i64::from(keep));
+        if self.ground.opset >= if op == "ReduceSum" { 13 } else { 18 } {
+            let given = self.ints(&format!("{part}.axes"), axes);
+            return self.node_with(op, part, with, &[x, &given], &dims);
+        }
+        self.node_with(op, part, |node| with(node).ints("axes", axes), &[x], &dims)
+    }
+
+    /// Unsqueeze at axes behind the last; they are an attribute before operator set 13.
+    pub(super) fn unsqueeze(&mut self, x: &Val, part: &str, axes: &[i64]) -> Val {
+        let dims: Vec<usize> = x.dims.iter().copied().chain(axes.iter().map(|_| 1)).collect();
+        if self.ground.opset >= 13 {
+            let given = self.ints(&format!("{part}.axes"), axes);
+            return self.node("Unsqueeze", part, &[x, &given], &dims);
+        }
+        self.node_with("Unsqueeze", part, |node| node.ints("axes", axes), &[x], &dims)
     }
 
     /// A Reshape behind the batch axis, its target written in one of the ways in which exporters write it.

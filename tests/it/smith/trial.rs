@@ -7,6 +7,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use secateur::Model;
 use secateur::couple::{Coupling, couple};
+use secateur::model::proto::tensor_shape_proto::Dimension;
+use secateur::model::proto::{DimValue, TensorShapeProto, TypeProto, TypeValue, ValueInfoProto, type_proto};
 use secateur::model::{Dims, Removed, ValueId};
 use secateur::plan::{Plan, Wish, choose};
 use secateur::runtime::{Feed, dims};
@@ -35,7 +37,7 @@ pub(super) fn trial(net: &Net, choice: u64) -> Result<Outcome, String> {
 }
 
 fn attempt(net: &Net, choice: u64) -> Result<Outcome, String> {
-    let model = again(&net.model());
+    let model = again(&if net.open { net.model() } else { with_stored_shapes(net.model()) });
     let known = Analysed::new(&model, &[]);
     let coupling = couple(&known.facts()).map_err(|e| e.to_string())?;
     let plan = random_plan(&coupling, choice);
@@ -53,6 +55,24 @@ fn attempt(net: &Net, choice: u64) -> Result<Outcome, String> {
         Status::Passed => Ok(Outcome { units: plan.len(), removed, second: second == Second::Agrees }),
         _ => Err(format!("{:?}: {}", v.status, v.reason.unwrap_or_default())),
     }
+}
+
+/// The model with the dims of every activation stored beside it.
+fn with_stored_shapes(model: Model) -> Model {
+    let known = Analysed::new(&model, &[]);
+    let activation = |id: &ValueId| !known.constants.is_constant(*id) && known.graph.producer(*id).is_some();
+    let info = |id: ValueId| {
+        let dim = |&d: &usize| Dimension { value: Some(DimValue::DimValue(d as i64)), denotation: None };
+        let shape = TensorShapeProto { dim: known.shapes.dims.get(id)?.iter().map(dim).collect() };
+        let tensor = type_proto::Tensor { elem_type: None, shape: Some(shape) };
+        let r#type = TypeProto { value: Some(TypeValue::TensorType(tensor)), denotation: None };
+        let name = known.graph.name(id).to_owned();
+        Some(ValueInfoProto { name: Some(name), r#type: Some(r#type), ..ValueInfoProto::default() })
+    };
+    let stored = known.graph.value_ids().filter(activation).filter_map(info).collect();
+    let mut proto = model.proto().clone();
+    proto.graph.as_mut().unwrap().value_info = stored;
+    Model::new(proto).unwrap()
 }
 
 /// Written and read back.
@@ -108,6 +128,19 @@ fn dims_follow(
         }
         if after.get(now) != Some(&expected) {
             return Err(format!("'{name}' should have dims {expected:?} and has {:?}", after.get(now)));
+        }
+    }
+    stored_shapes_hold(pruned, &after)
+}
+
+/// What is stored beside the model is what follows for it.
+fn stored_shapes_hold(pruned: &Model, dims: &Dims) -> Result<(), String> {
+    let graph = pruned.graph().map_err(|e| e.to_string())?;
+    for info in &pruned.graph_proto().value_info {
+        let stored: Option<Vec<usize>> = info.dims().and_then(|d| d.iter().map(|d| d.fixed()).collect());
+        let now = graph.find(info.name()).and_then(|id| dims.get(id));
+        if stored.as_deref() != now {
+            return Err(format!("'{}' is stored with dims {stored:?} and has {now:?}", info.name()));
         }
     }
     Ok(())
