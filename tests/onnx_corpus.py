@@ -4,7 +4,7 @@ each, or say in one line why not; what it prunes must equal the masked original 
 
 usage: onnx_corpus.py [--binary target/release/secateur] [--jobs 2] [--only TEXT] [--keep DIR] [--list]
 
-Each model is tried as it is, and, where an operator takes and makes a float32 map of rank 4, between two convolutions, so that there are
+Each model is tried as it is, and, where an operator takes and makes a float32 map (batch, channels, space), between two convolutions, so that there are
 channels to cut before and behind it. --list prints a line for each trial. Exit 0 where no fault was found, 1 where one was, 0 with a notice where onnx or onnxruntime is missing.
 """
 import argparse
@@ -60,32 +60,33 @@ def cases(only):
 def is_map(info):
     t = info.type.tensor_type
     dims = [d.dim_value for d in t.shape.dim]
-    return t.elem_type == TensorProto.FLOAT and len(dims) == 4 and all(d > 0 for d in dims)
+    return t.elem_type == TensorProto.FLOAT and 3 <= len(dims) <= 5 and all(d > 0 for d in dims)
 
 
 def between_convolutions(model, feeds):
     """The model behind a convolution that makes its first map and before one that reads its first output; other inputs become constants."""
     graph = model.graph
     maps = [i for i in graph.input if is_map(i)]
-    if not maps or not graph.output or not is_map(graph.output[0]) or any(not isinstance(a, np.ndarray) for a in feeds.values()):
+    if not maps or not graph.output or not is_map(graph.output[0]):
         return None
     x, y = maps[0], graph.output[0]
-    n, channels, h, w = (d.dim_value for d in x.type.tensor_type.shape.dim)
-    made = y.type.tensor_type.shape.dim[1].dim_value
-    if channels < 2 or any(i.name not in feeds for i in graph.input if i.name != x.name):
+    n, channels, *space = (d.dim_value for d in x.type.tensor_type.shape.dim)
+    made, flat = y.type.tensor_type.shape.dim[1].dim_value, [1] * (len(y.type.tensor_type.shape.dim) - 2)
+    others = [i.name for i in graph.input if i.name != x.name]
+    if any(not isinstance(feeds.get(name), (np.ndarray, np.generic)) for name in others):
         return None
     rng = np.random.default_rng(7)
     new = copy.deepcopy(model)
     g = new.graph
     normal = lambda name, *dims: numpy_helper.from_array(rng.normal(0, 0.5, dims).astype(np.float32), name)
-    g.initializer.extend([normal("wrap.before", channels, 3, 1, 1), normal("wrap.after", 4, made, 1, 1)])
-    g.initializer.extend(numpy_helper.from_array(feeds[i.name], i.name) for i in g.input if i.name != x.name)
+    g.initializer.extend([normal("wrap.before", channels, 3, *[1] * len(space)), normal("wrap.after", 4, made, *flat)])
+    g.initializer.extend(numpy_helper.from_array(np.asarray(feeds[name]), name) for name in others)
     del g.input[:], g.output[:], g.value_info[:]
-    g.input.append(helper.make_tensor_value_info("wrap.x", TensorProto.FLOAT, [n, 3, h, w]))
+    g.input.append(helper.make_tensor_value_info("wrap.x", TensorProto.FLOAT, [n, 3, *space]))
     g.output.append(helper.make_tensor_value_info("wrap.y", TensorProto.FLOAT, None))
     g.node.insert(0, helper.make_node("Conv", ["wrap.x", "wrap.before"], [x.name], name="wrap.before"))
     g.node.append(helper.make_node("Conv", [y.name, "wrap.after"], ["wrap.y"], name="wrap.after"))
-    return new, {"wrap.x": rng.normal(0, 1, (n, 3, h, w)).astype(np.float32)}
+    return new, {"wrap.x": rng.normal(0, 1, (n, 3, *space)).astype(np.float32)}
 
 
 # ---- What secateur says ----
@@ -173,7 +174,7 @@ def masked(model, cuts):
     ranks = {}
     try:
         inferred = onnx.shape_inference.infer_shapes(model).graph
-        for v in [*inferred.value_info, *inferred.input, *inferred.output]:
+        for v in [v for v in [*inferred.value_info, *inferred.input, *inferred.output] if v.type.tensor_type.HasField("shape")]:
             ranks[v.name] = len(v.type.tensor_type.shape.dim)
     except Exception:  # an operator that onnx does not know
         pass
@@ -186,7 +187,8 @@ def masked(model, cuts):
                 keep = np.ones(c["length"], np.float32)
                 keep[c["remove"]] = 0
                 name = f"judge.{k}.{slot}.{axis}"
-                shape = [-1 if a == axis else 1 for a in range(ranks.get(node.input[slot], 4))]
+                rank = max(ranks.get(node.input[slot], 0), ranks.get(node.input[1], 0) if slot == 0 and "Conv" in node.op_type else 0)
+                shape = [-1 if a == axis else 1 for a in range(rank)]
                 m.graph.initializer.append(numpy_helper.from_array(keep.reshape(shape), name))
                 nodes.append(helper.make_node("Mul", [node.input[slot], name], [name + ".out"]))
                 node.input[slot] = name + ".out"
