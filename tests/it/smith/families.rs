@@ -48,7 +48,7 @@ pub(super) fn pixels(s: &mut Site<'_>, x: Val) -> Val {
     halved(s, &y)
 }
 
-/// Resize by scales, or to sizes of which batch and channels are read from the input.
+/// Resize by scales, or to sizes of which the batch and perhaps the channels are read from the input.
 pub(super) fn resized(s: &mut Site<'_>, x: Val) -> Val {
     let y = s.conv(&x, "before", s.width);
     let none = Val { name: String::new(), dims: vec![] };
@@ -58,15 +58,22 @@ pub(super) fn resized(s: &mut Site<'_>, x: Val) -> Val {
     let with = |op: Op| {
         op.text("mode", mode).text("coordinate_transformation_mode", "asymmetric").text("nearest_mode", "floor")
     };
-    let y = if s.pick.yes() {
-        let shape = s.node_with("Shape", "shape", |op| op.int("end", 2), &[&y], &[2]);
-        let rest = s.ints("rest", &[h as i64, w as i64]);
-        let sizes = s.node_with("Concat", "sizes", |op| op.int("axis", 0), &[&shape, &rest], &[4]);
+    let new = s.ground.opset >= 13;
+    let y = if new && s.pick.yes() {
+        let batch = s.length(&y, "batch", 0);
+        let (channels, rest) = if s.pick.yes() {
+            (s.length(&y, "channels", 1), s.ints("rest", &[h as i64, w as i64]))
+        } else {
+            (s.ints("channels", &[y.dims[1] as i64]), s.ints("rest", &[h as i64, w as i64]))
+        };
+        let sizes = s.node_with("Concat", "sizes", |op| op.int("axis", 0), &[&batch, &channels, &rest], &[4]);
         s.node_with("Resize", "resize", with, &[&y, &none, &none, &sizes], &dims)
     } else {
         let name = s.name("scales");
         let scales = s.ground.g.initializer(&name, &Tensor::from_floats(vec![4], &[1.0, 1.0, 2.0, 2.0]));
-        s.node_with("Resize", "resize", with, &[&y, &none, &scales], &dims)
+        // The regions of interest may be left out since operator set 13.
+        let regions = if new { none } else { s.numbers("regions", &[8]) };
+        s.node_with("Resize", "resize", with, &[&y, &regions, &scales], &dims)
     };
     halved(s, &y)
 }
@@ -82,8 +89,7 @@ pub(super) fn gathered(s: &mut Site<'_>, x: Val) -> Val {
         let index = s.scalar_int("index", i);
         let one =
             s.node_with("Gather", "one", |op| op.int("axis", axis), &[&y, &index], &[y.dims[0], y.dims[2], y.dims[3]]);
-        let axes = s.ints("axes", &[1]);
-        let one = s.node("Unsqueeze", "gate", &[&one, &axes], &[y.dims[0], 1, y.dims[2], y.dims[3]]);
+        let one = s.reshape(&one, "gate", &[1, y.dims[2], y.dims[3]]);
         return s.like("Mul", "product", &[&y, &one]);
     }
     let count = 2 + s.pick.below(n);
@@ -155,6 +161,7 @@ pub(super) fn normalised(s: &mut Site<'_>, x: Val) -> Val {
             let gamma = s.numbers("gamma", &[c, 1, 1]);
             s.like("Mul", "mul", &[&y, &gamma])
         }
+        _ if s.ground.opset < 17 => s.conv(&y, "behind", s.width),
         _ => {
             let y = s.transpose(&y, "to", &[0, 2, 3, 1]);
             let (scale, bias) = (s.numbers("scale", &[c]), s.numbers("bias", &[c]));
@@ -167,6 +174,9 @@ pub(super) fn normalised(s: &mut Site<'_>, x: Val) -> Val {
 
 /// Einsum: a convolution 1x1 by either layout of its weight, or a product over pixels.
 pub(super) fn einsum(s: &mut Site<'_>, x: Val) -> Val {
+    if s.ground.opset < 12 {
+        return s.conv(&x, "before", s.width);
+    }
     let (c, out) = (x.dims[1], s.width);
     let (equation, dims) = s.pick.one(&[("nchw,co->nohw", [c, out]), ("nchw,oc->nohw", [out, c])]);
     let w = s.weights("weight", &dims);
@@ -183,6 +193,9 @@ pub(super) fn einsum(s: &mut Site<'_>, x: Val) -> Val {
 
 /// A convolution with an int8 weight, a scale for each filter; its input quantized too, perhaps.
 pub(super) fn quantized(s: &mut Site<'_>, x: Val) -> Val {
+    if s.ground.opset < 13 {
+        return s.conv(&x, "before", s.width);
+    }
     let (out, c) = (s.width, x.dims[1]);
     let int8 = |s: &mut Site<'_>, part: &str, dims: &[usize], at: &dyn Fn(usize) -> i8| {
         let data: Vec<u8> = (0..dims.iter().product()).map(|i| at(i) as u8).collect();
@@ -219,6 +232,7 @@ pub(super) fn along(s: &mut Site<'_>, x: Val) -> Val {
             let name = s.name("topk");
             s.ground.g.node_multi(Op::new("TopK", &name).int("axis", 3), &[&y, &k], &[dims.clone(), dims]).remove(0)
         }
+        _ if s.ground.opset < 14 => s.relu(&y, "relu"),
         _ => s.like("Trilu", "trilu", &[&y]),
     }
 }
