@@ -1,7 +1,8 @@
 //! Integers that carry shape, after a cut: which stay right by themselves, which need a new constant, and which cannot be mended.
 //!
 //! A payload may be computed by a chain of nodes (Shape, Gather, Concat, ...). The chain is evaluated again at the cut dims: right as it
-//! is, it stays; wrong and the same at every size of the inputs, its reader gets a new constant; otherwise the cut is not possible.
+//! is, it stays; wrong and the same at every size of the inputs, its reader gets a new constant; wrong in the constants that a Concat joins
+//! to open lengths, these are written anew; otherwise the cut is not possible.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +12,8 @@ use crate::model::constant::Known;
 use crate::model::{Constants, Dims, Node, NodeId, ValueId};
 use crate::op::relations::{Count, Meaning, Slot};
 use crate::op::{AxisId, Owner, Statements};
+
+mod part;
 
 /// New integers for a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +75,11 @@ impl<'a> Payloads<'a> {
         for node in self.facts.graph.nodes().iter().filter(stays) {
             for slot in 0..node.inputs.len() {
                 match self.input(node, slot, &after, kept) {
-                    Ok(edit) => edits.extend(edit),
+                    Ok(new) => new.into_iter().for_each(|e| {
+                        if !edits.contains(&e) {
+                            edits.push(e)
+                        }
+                    }),
                     Err(conflict) => return Ok(Err(conflict)),
                 }
             }
@@ -106,17 +113,17 @@ impl<'a> Payloads<'a> {
         slot: usize,
         after: &Constants,
         kept: &dyn Kept,
-    ) -> std::result::Result<Option<Edit>, Conflict> {
-        let Some(value) = node.input(slot) else { return Ok(None) };
-        let Some(before) = self.before.get(value) else { return Ok(None) };
+    ) -> std::result::Result<Vec<Edit>, Conflict> {
+        let Some(value) = node.input(slot) else { return Ok(Vec::new()) };
+        let Some(before) = self.before.get(value) else { return Ok(Vec::new()) };
         let is_here = |at: &Slot| matches!(at, Slot::Input { slot: s, .. } if *s == slot);
         let found = self.by_node.get(&node.id).and_then(|slots| slots.iter().find(|(at, _)| is_here(at)));
         if found.is_none() && !self.before.is_from_dims(value) {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         let (Some(ints), Some(now)) = (before.ints(), after.get(value).and_then(Known::ints)) else {
             return if after.get(value) == Some(before) {
-                Ok(None)
+                Ok(Vec::new())
             } else {
                 Err(conflict(node, "uses the number of channels in its arithmetic"))
             };
@@ -124,13 +131,15 @@ impl<'a> Payloads<'a> {
         let counts = found.map_or(&[][..], |(_, c)| c.as_slice());
         let wanted = wanted(&ints, counts, kept);
         if now.len() == wanted.len() && (0..now.len()).all(|e| self.same(counts, e, now[e], wanted[e], kept)) {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         if self.is_open(value, &ints) {
-            return Err(conflict(node, "reads a shape that is computed from an open dimension, and would be wrong"));
+            let parts = self.parts(value, &now, &wanted, kept);
+            let reason = "reads a shape that is computed from an open dimension, and would be wrong";
+            return parts.ok_or_else(|| conflict(node, reason));
         }
         let edit_slot = found.map_or(Slot::Input { slot, replaces: None }, |(at, _)| *at);
-        Ok(Some(Edit { node: node.id, slot: edit_slot, ints: wanted }))
+        Ok(vec![Edit { node: node.id, slot: edit_slot, ints: wanted }])
     }
 
     fn same(&self, counts: &[&Count], element: usize, now: i64, wanted: i64, kept: &dyn Kept) -> bool {

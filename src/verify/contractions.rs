@@ -45,6 +45,7 @@ pub(super) fn carries_shape(op: &str, slot: usize) -> bool {
             | ("Slice", 1 | 2)
             | ("Resize", 3)
             | ("ConstantOfShape", 0)
+            | ("Concat", _)
     )
 }
 

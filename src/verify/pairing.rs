@@ -7,7 +7,7 @@ use super::contractions::{carries_shape, contracts, rewritable};
 use super::{Case, Difference};
 use crate::error::Result;
 use crate::model::constant::Known;
-use crate::model::proto::NodeProto;
+use crate::model::proto::{DataType, NodeProto};
 use crate::model::removed::Kept;
 use crate::model::{Constants, Dims, Graph, Node, Removed};
 use crate::runtime;
@@ -166,14 +166,14 @@ impl<'a> Pairing<'a> {
                     let value = x.map_or("", |v| self.before.name(v));
                     let kept = self.kept(value, a.name());
                     let recomputed = !same_bits(before, after, &kept)?;
-                    if recomputed && !(shape && before.ints().is_some() && after.ints().is_some()) {
+                    if recomputed && !(shape && are_lengths(before) && are_lengths(after)) {
                         return Err(format!(
                             "its constant in input {slot} ('{value}') does not hold the original's kept values"
                         ));
                     }
                     out.push(Operand { slot, before: before.clone(), kept });
                 }
-                (None, Some(_)) if shape => {}
+                (None, Some(after)) if shape && are_lengths(after) => {}
                 _ if x.map(|v| self.before.name(v)) != y.map(|v| self.after.name(v)) => {
                     return Err(format!("input {slot} reads another value than in the original"));
                 }
@@ -206,6 +206,11 @@ impl<'a> Pairing<'a> {
         }
         false
     }
+}
+
+/// Whether a constant is of a type that lengths and positions have.
+fn are_lengths(known: &Known) -> bool {
+    matches!(known.dtype(), DataType::Int32 | DataType::Int64)
 }
 
 /// Whether `after` is `before` at the kept coordinates. `Err`: the claim does not fit the constant.

@@ -158,8 +158,9 @@ fn a_shape_that_cannot_be_mended_keeps_its_channels() {
         let shape = g.node(Op::new("Shape", "/shape"), &[x], &[4]);
         let zero = g.ints("zero", &[0]);
         let batch = g.node(Op::new("Gather", "/gather").int("axis", 0), &[&shape, &zero], &[1]);
-        let rest = g.ints("rest", &[1024]);
-        let target = g.node(Op::new("Concat", "/target").int("axis", 0), &[&batch, &rest], &[2]);
+        let (rest, more) = (g.ints("rest", &[24]), g.ints("more", &[0, 1000]));
+        let part = g.node(Op::new("Concat", "/part").int("axis", 0), &[&batch, &rest], &[2]);
+        let target = g.node(Op::new("Add", "/target"), &[&part, &more], &[2]);
         g.node(Op::new("Reshape", "/flat"), &[x, &target], &[1, 1024])
     });
     assert_eq!(lost(&cuts, "stem.weight"), 0);

@@ -1,6 +1,6 @@
-//! Reshape's zeros: they copy a length, whatever axis it belongs to.
+//! Shapes: zeros that copy a length, whatever axis it belongs to, and constants that are joined to open lengths.
 
-use secateur::build::Conv;
+use secateur::build::{Conv, GraphBuilder, Op, Val};
 
 use crate::oracle::{check, lost};
 
@@ -23,4 +23,40 @@ fn a_zero_that_copies_its_own_axis_lets_it_shrink() {
         g.reshape(&y, &[0, 0, 8, 8], &[1, 8, 8, 8], "/from")
     });
     assert_eq!((lost(&cuts, "stem.weight"), lost(&cuts, "b.weight")), (8, 4));
+}
+
+/// The shape as exporters write it: the batch from a Shape chain, joined to constants.
+fn joined(g: &mut GraphBuilder, like: &Val, rest: &[i64], name: &str) -> Val {
+    let shape = g.node(Op::new("Shape", &format!("{name}/shape")), &[like], &[4]);
+    let zero = g.ints(&format!("{name}.zero"), &[0]);
+    let batch = g.node(Op::new("Gather", &format!("{name}/batch")).int("axis", 0), &[&shape, &zero], &[1]);
+    let rest = g.ints(&format!("{name}.rest"), rest);
+    g.concat(&[&batch, &rest], 0, &format!("{name}/joined"))
+}
+
+#[test]
+fn constants_joined_to_an_open_length_are_written_anew() {
+    let cuts = check(|g, x| {
+        let y = g.conv(x, "/b", Conv::square(8, 1));
+        let to = joined(g, &y, &[8, 64], "/to");
+        let y = g.node(Op::new("Reshape", "/flattened"), &[&y, &to], &[1, 8, 64]);
+        let from = joined(g, x, &[8, 8, 8], "/from");
+        g.node(Op::new("Reshape", "/back"), &[&y, &from], &[1, 8, 8, 8])
+    });
+    assert_eq!((lost(&cuts, "stem.weight"), lost(&cuts, "b.weight")), (8, 4));
+}
+
+/// One shape for two values of which one is cut and the other is not: neither may change.
+#[test]
+fn a_joined_shape_with_readers_that_disagree_stays() {
+    let cuts = check(|g, x| {
+        let (a, b) = (g.conv(x, "/a", Conv::square(8, 1)), g.conv(x, "/b", Conv::square(8, 1)));
+        let to = joined(g, x, &[8, 64], "/to");
+        let a = g.node(Op::new("Reshape", "/flat_a"), &[&a, &to], &[1, 8, 64]);
+        let b = g.node(Op::new("Reshape", "/flat_b"), &[&b, &to], &[1, 8, 64]);
+        let b = g.node(Op::new("Softmax", "/softmax").int("axis", 1), &[&b], &[1, 8, 64]);
+        let (a, b) = (g.flatten(&a, "/fa"), g.flatten(&b, "/fb"));
+        g.concat(&[&a, &b], 1, "/concat")
+    });
+    assert_eq!((lost(&cuts, "a.weight"), lost(&cuts, "b.weight"), lost(&cuts, "stem.weight")), (0, 0, 8));
 }
