@@ -86,3 +86,24 @@ fn other_cuts_are_counted_without_what_is_set_aside() {
     let v = report.verification.unwrap();
     assert_eq!((v.status.as_str(), report.exact), ("passed", false), "{v:?}");
 }
+
+/// LayerNormalization over channels, which stand last; its scale and offset go with them.
+#[test]
+fn layer_normalization_is_set_aside() {
+    let mut g = GraphBuilder::new(17);
+    let x = g.input_open("x", &[1, 6]);
+    let y = g.gemm(&x, "/a", 12);
+    let (scale, offset) = (g.uniform("scale", &[12], 0.5, 1.5), g.uniform("offset", &[12], -1.0, 1.0));
+    let y = g.node(Op::new("LayerNormalization", "/norm"), &[&y, &scale, &offset], &y.dims);
+    let y = g.gemm(&y, "/b", 10);
+    let y = g.relu(&y, "/r");
+    let y = g.gemm(&y, "/c", 4);
+    g.output(&y);
+    let model = g.model().unwrap();
+    let (held, _) = pruned(&model, false);
+    assert_eq!((lost(&held, "scale"), held.exact), (0, true));
+    let (report, _) = pruned(&model, true);
+    let v = report.verification.as_ref().unwrap();
+    assert_eq!((v.status.as_str(), report.exact, lost(&report, "scale")), ("passed", false, 6), "{v:?}");
+    assert!(v.notes.iter().any(|n| n.contains("'/a")), "{:?}", v.notes);
+}
