@@ -233,6 +233,8 @@ fn sabotaged_cuts_of_small_real_networks_are_refused() {
         "mlperf-tiny/vww_mobilenetv1_025_96",
         "mnist/burn_mnist",
         "mnist/digit_recognizer_py_fold",
+        "derived/resnet20_fp16",
+        "derived/resnet20_qdq_pc",
     ];
     for name in names {
         sabotage(&Model::read(&zoo(&format!("{name}.onnx"))).unwrap(), &[], name);
