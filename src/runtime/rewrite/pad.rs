@@ -8,12 +8,12 @@ use crate::model::proto::NodeProto;
 pub(super) fn pad(node: &NodeProto, about: &Operands<'_>) -> Answer {
     let as_attribute = about.opset() < 11;
     let amounts = if as_attribute { node.attr_ints("pads").map(<[i64]>::to_vec) } else { about.ints(1) };
+    let fills = node.attr_str("mode").is_none_or(|m| m == "constant");
     let Some(amounts) = amounts else {
-        return if about.has(3) { refuse("its pads are computed, and not of all axes") } else { Ok(None) };
+        return if fills || !about.has(2) { Ok(None) } else { refuse("its pads are computed, in a mode with a value") };
     };
     let all = if about.has(3) { of_all_axes(&amounts, about)? } else { amounts.clone() };
     let shrinks = all.iter().any(|a| *a < 0);
-    let fills = node.attr_str("mode").is_none_or(|m| m == "constant");
     let value = about.known(2).filter(|v| !as_attribute && v.dims() == [1]);
     if !shrinks && !about.has(3) && value.is_none() && (fills || !about.has(2)) {
         return Ok(None);
