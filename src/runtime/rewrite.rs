@@ -58,7 +58,7 @@ pub(super) fn rewrite(node: &NodeProto, about: &Operands<'_>) -> Answer {
         "MatMul" => Ok(math::dot(node, about)),
         "BatchNormalization" if is_training(node) => refuse("it is in training mode"),
         "LSTM" | "GRU" | "RNN" => recurrent::reverse(node, about),
-        "GlobalLpPool" => refuse("tract computes it otherwise than ONNX says"),
+        "GlobalLpPool" => math::global_lp_pool(node, about),
         "SpaceToDepth" if node.attr_str("mode").is_some_and(|m| m != "DCR") => refuse("only its mode DCR is computed"),
         _ => Ok(None),
     }

@@ -1,6 +1,6 @@
 //! Functions that tract computes otherwise than ONNX says, in simpler ones.
 
-use super::{Operands, Parts, attr_float, float};
+use super::{Answer, Operands, Parts, attr_float, float, list, refuse};
 use crate::model::Tensor;
 use crate::model::proto::attribute_proto::AttributeType;
 use crate::model::proto::{AttributeProto, NodeProto};
@@ -48,4 +48,20 @@ pub(super) fn dot(node: &NodeProto, about: &Operands<'_>) -> Option<Parts> {
     let mut parts = Parts::before(node);
     let x = parts.add("Mul", &[&node.input[0], &node.input[1]], |_| {});
     parts.end("ReduceSum", &[&x], |n| n.set_int("keepdims", 0))
+}
+
+/// `y[n, c] = (sum over the rest of |x[n, c, ..]|^p)^(1 / p)` (<https://onnx.ai/onnx/operators/onnx__GlobalLpPool.html>).
+pub(super) fn global_lp_pool(node: &NodeProto, about: &Operands<'_>) -> Answer {
+    let norm = match node.attr_int("p").unwrap_or(2) {
+        1 => "ReduceL1",
+        2 => "ReduceL2",
+        _ => return refuse("it is neither of the norms 1 and 2"),
+    };
+    let axes: Vec<i64> = (2..about.rank(0)?).collect();
+    let mut parts = Parts::before(node);
+    if about.opset() < 18 {
+        return Ok(parts.end(norm, &[&node.input[0]], |n| n.set_ints("axes", axes)));
+    }
+    let axes = parts.constant(list(&axes));
+    Ok(parts.end(norm, &[&node.input[0], &axes], |_| {}))
 }

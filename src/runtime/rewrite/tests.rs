@@ -149,6 +149,16 @@ fn activations_obey_their_alpha() {
 }
 
 #[test]
+fn a_global_norm_is_of_all_that_is_not_a_channel() {
+    let x = floats(&[1, 2, 2, 1], &[3.0, 4.0, -1.0, 0.0]);
+    for (opset, p, expected) in [(13, 2, [5.0, 1.0]), (18, 2, [5.0, 1.0]), (13, 1, [7.0, 1.0])] {
+        let mut n = node("GlobalLpPool", &["x"]);
+        n.set_int("p", p);
+        assert_eq!(run(opset, n, &x, &[]).unwrap(), floats(&[1, 2, 1, 1], &expected));
+    }
+}
+
+#[test]
 fn two_vectors_have_a_product() {
     let y = run(13, node("MatMul", &["x", "w"]), &count(&[3]), &[("w", floats(&[3], &[1.0, 2.0, 3.0]))]).unwrap();
     assert_eq!(y, floats(&[], &[8.0]));
