@@ -29,16 +29,17 @@ pub(super) fn held(facts: &Facts<'_>, coupling: &Coupling, solution: &Solution) 
     let layers = facts.graph.nodes().iter().filter(|n| n.contracts() && !facts.constants.covers(n));
     let mut out = Vec::new();
     for layer in layers {
+        let view = Layer { facts, coupling, solution, grouped: &grouped, layer };
+        let is_live = |axis: AxisId| match coupling.statements.axes[axis.index()].owner {
+            Owner::Value { value, .. } => live[value.index()],
+            Owner::Blocks { .. } | Owner::Virtual { .. } => false,
+        };
         let filters: Vec<AxisId> = filters(&coupling.statements, layer.id).collect();
-        if filters.is_empty() {
-            out.push(without_rule(facts, &coupling.statements, layer));
-        }
-        for axis in filters {
-            let view = Layer { facts, coupling, solution, grouped: &grouped, layer };
-            match coupling.statements.axes[axis.index()].owner {
-                Owner::Value { value, .. } if live[value.index()] => out.push(view.without_weights(&live)),
-                _ => out.extend(view.held(axis)),
-            }
+        // A layer with several filter axes is held where the one with the most freedom is.
+        match filters.iter().filter(|a| !is_live(**a)).map(|a| view.held(*a)).min_by_key(|h| count(h)) {
+            Some(held) => out.extend(held),
+            None if filters.is_empty() => out.push(without_rule(facts, &coupling.statements, layer)),
+            None => out.push(view.without_weights(&live)),
         }
     }
     out
@@ -67,6 +68,10 @@ fn maker_of_unknown(facts: &Facts<'_>, node: NodeId) -> Option<(NodeId, String)>
         maker = above;
     }
     Some((maker.id, format!("{} makes a value of unknown shape", maker.op())))
+}
+
+fn count(held: &[Held]) -> usize {
+    held.iter().map(|h| h.channels).sum()
 }
 
 fn filters(said: &Statements, node: NodeId) -> impl Iterator<Item = AxisId> {
@@ -136,7 +141,7 @@ impl Layer<'_> {
     }
 
     fn one_unit(&self) -> (Option<NodeId>, String) {
-        (Some(self.layer.id), "its channels only go all together, and some must stay".into())
+        (Some(self.layer.id), "they are the only unit of their group, and a group keeps one".into())
     }
 
     /// Why an axis that nothing pins is in no group: an integer that counts it cannot be mended, or its weights are computed.

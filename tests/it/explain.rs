@@ -144,3 +144,23 @@ fn layers_of_unknown_cost_are_counted_not_taken_for_nothing() {
     assert!(secateur::report::text::inspection(&i, false).contains("MACs (without 1 layer of unknown cost)"));
     assert_eq!(inspect(&Model::read(&digits()).unwrap(), &InputShapes::default()).unwrap().cost.uncounted_layers, 0);
 }
+
+#[test]
+fn channels_of_dequantized_weights_count_once() {
+    let mut g = GraphBuilder::new(17);
+    let x = g.input("x", &[1, 3, 8, 8]);
+    let quantized = secateur::model::Tensor {
+        dtype: secateur::model::proto::DataType::Int8,
+        dims: vec![4, 3, 1, 1],
+        data: (0..12u8).collect::<Vec<_>>().into(),
+    };
+    let q = g.initializer("q", &quantized);
+    let scale = g.uniform("scale", &[4], 0.5, 1.5);
+    let w = g.node(Op::new("DequantizeLinear", "/dequantize").int("axis", 0), &[&q, &scale], &[4, 3, 1, 1]);
+    let y = g.node(Op::new("Conv", "/conv"), &[&x, &w], &[1, 4, 8, 8]);
+    g.output(&y);
+    let i = look(g);
+    let held: usize = i.obstacles.iter().map(|o| o.channels).sum();
+    let macs: u64 = i.obstacles.iter().map(|o| o.macs).sum();
+    assert_eq!((held, macs), (4, i.cost.macs), "{:#?}", i.obstacles);
+}
