@@ -157,9 +157,9 @@ impl Shared {
     }
 
     /// On stderr, how long each stage took, where that is asked for.
-    fn say_times(&self, times: &Times) {
+    fn say_times(&self, model: &str, times: &Times) {
         if self.verbose {
-            let _ = writeln!(anstream::stderr(), "{times}");
+            let _ = writeln!(anstream::stderr(), "{}: {times}", printable(model));
         }
     }
 

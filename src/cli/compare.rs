@@ -28,7 +28,7 @@ pub(super) fn run(o: &Opts) -> Result<(), Failure> {
     o.shared.apply();
     let (before, after) = (read_model(&o.before)?, read_model(&o.after)?);
     let report = pipeline::compare(&before, &after, &o.shared.shapes(), o.seed)?;
-    o.shared.say_times(&report.times);
+    o.shared.say_times(&report.model, &report.times);
     if o.shared.json {
         return print(&to_json(&report)?, false);
     }

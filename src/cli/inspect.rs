@@ -38,7 +38,7 @@ pub(super) fn run(o: &Opts) -> Result<(), Failure> {
 fn one(o: &Opts, path: &Path) -> Result<(), Failure> {
     let model = read_model(path)?;
     let inspection = pipeline::inspect(&model, &o.shared.shapes())?;
-    o.shared.say_times(&inspection.times);
+    o.shared.say_times(&inspection.model, &inspection.times);
     if let Some(path) = &o.graph {
         write_file(path, &pipeline::dependency_graph(&model, &o.shared.shapes())?)?;
     }
@@ -75,6 +75,6 @@ fn outcome(o: &Opts, path: &Path) -> Outcome {
 
 fn inspected(o: &Opts, path: &Path) -> Result<Inspection, Failure> {
     let inspection = pipeline::inspect(&read_model(path)?, &o.shared.shapes())?;
-    o.shared.say_times(&inspection.times);
+    o.shared.say_times(&inspection.model, &inspection.times);
     Ok(inspection)
 }

@@ -88,7 +88,7 @@ pub(super) fn run(o: &Opts) -> Result<(), Failure> {
     let model = read_model(&o.model)?;
     let mut bytes = Vec::new();
     let report = pipeline::prune(&model, &options, o.destination(&mut bytes))?;
-    o.shared.say_times(&report.times);
+    o.shared.say_times(&report.model, &report.times);
     o.write_side_files(&report)?;
     if o.to_stdout() && report.refused.is_none() && !o.dry_run {
         let written = io::stdout().lock().write_all(&bytes).and_then(|()| io::stdout().flush());
@@ -189,7 +189,7 @@ impl Opts {
             return print(&to_json(report)?, false);
         }
         if let (true, Some(reason)) = (self.shared.quiet, &report.refused_reason) {
-            return print(&format!("refused: {reason}; no model was written\n"), true);
+            return print(&format!("refused: {}; no model was written\n", report::text::printable(reason)), true);
         }
         if self.shared.quiet {
             Ok(())
