@@ -167,3 +167,21 @@ fn typed_data_is_known() {
     assert_eq!(again.proto(), model.proto());
     pruned(&model).unwrap();
 }
+
+#[test]
+fn damaged_bytes_are_refused_or_written_again_and_never_a_panic() {
+    let bytes = marked(&Marks::default());
+    let mut read_again = 0;
+    for at in 0..bytes.len() {
+        for flip in [0x01, 0x08, 0x80, 0xff] {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= flip;
+            let Ok(model) = Model::decode(damaged.into(), Path::new("damaged")) else { continue };
+            let Ok(again) = write_to(&model, Vec::new(), Path::new("again")) else { continue };
+            let again = Model::decode(again.into(), Path::new("again")).unwrap();
+            assert_eq!(again.proto().encode_to_vec(), model.proto().encode_to_vec(), "byte {at}, flip {flip:#x}");
+            read_again += 1;
+        }
+    }
+    assert!(read_again > bytes.len(), "{read_again} of {} damaged files could be read", 4 * bytes.len());
+}
