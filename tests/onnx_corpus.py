@@ -153,7 +153,7 @@ def attempt(binary, folder, trial):
 
 # ---- The judge ----
 
-def summed(node, rank):
+def summed(node, rank, constants):
     """The operands that a node sums over, each with the axis."""
     flag = {a.name: a.i for a in node.attribute}
     if node.op_type in ("Conv", "ConvTranspose"):
@@ -163,7 +163,8 @@ def summed(node, rank):
     if node.op_type == "MatMul":
         return [(0, rank(node.input[0]) - 1), (1, max(rank(node.input[1]) - 2, 0))]
     if node.op_type in ("ReduceSum", "ReduceSumSquare", "ReduceL1", "ReduceL2"):
-        return [(0, k) for k in range(rank(node.input[0]))]
+        axes = next((a.ints for a in node.attribute if a.name == "axes"), constants.get(node.input[1], []) if len(node.input) > 1 else [])
+        return [(0, k % rank(node.input[0])) for k in axes or range(rank(node.input[0]))]
     return []
 
 
@@ -179,9 +180,12 @@ def masked(model, cuts):
     except Exception:  # an operator that onnx does not know
         pass
     ranks |= {t.name: len(t.dims) for t in model.graph.initializer}
+    constants = {t.name: numpy_helper.to_array(t).ravel().tolist() for t in model.graph.initializer if t.data_type == TensorProto.INT64}
+    constants |= {n.output[0]: numpy_helper.to_array(n.attribute[0].t).ravel().tolist() for n in model.graph.node
+                  if n.op_type == "Constant" and n.attribute[0].name == "value"}
     nodes = []
     for k, node in enumerate(m.graph.node):
-        for slot, axis in summed(node, lambda v: ranks.get(v, 4)):
+        for slot, axis in summed(node, lambda v: ranks.get(v, 4), constants):
             c = cut.get((node.input[slot], axis))
             if c:
                 keep = np.ones(c["length"], np.float32)

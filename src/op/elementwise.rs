@@ -65,6 +65,9 @@ impl OpRule for Unary {
 
     fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported> {
         let x = node.need(0)?;
+        if node.op() == "Dropout" && node.node.input(2).is_some() && node.ints(2).is_none_or(|i| i != [0]) {
+            return Unsupported::because("is in training mode");
+        }
         for y in (0..node.node.outputs.len()).filter_map(|k| node.output(k)) {
             broadcast(rel, &x, &y);
         }

@@ -4,8 +4,12 @@
 use super::einsum;
 use crate::model::proto::NodeProto;
 
-/// The operands that a node sums over, each with the axis, given the operands' ranks.
-pub(super) fn summed(node: &NodeProto, rank: &dyn Fn(usize) -> Option<usize>) -> Vec<(usize, usize)> {
+/// The operands that a node sums over, each with the axis, given the operands' ranks and the integers that are known of them.
+pub(super) fn summed(
+    node: &NodeProto,
+    rank: &dyn Fn(usize) -> Option<usize>,
+    ints: &dyn Fn(usize) -> Option<Vec<i64>>,
+) -> Vec<(usize, usize)> {
     let flag = |name| node.attr_int(name).unwrap_or(0) != 0;
     let last = |slot: usize| rank(slot).and_then(|r| r.checked_sub(1)).map(|k| (slot, k));
     let before_last = |slot: usize| rank(slot).map(|r| (slot, r.saturating_sub(2)));
@@ -14,7 +18,10 @@ pub(super) fn summed(node: &NodeProto, rank: &dyn Fn(usize) -> Option<usize>) ->
         "Gemm" => vec![(0, usize::from(!flag("transA"))), (1, usize::from(flag("transB")))],
         "MatMul" => last(0).into_iter().chain(before_last(1)).collect(),
         "ReduceSum" | "ReduceSumSquare" | "ReduceL1" | "ReduceL2" => {
-            (0..rank(0).unwrap_or(0)).map(|k| (0, k)).collect()
+            let rank = rank(0).unwrap_or(0);
+            let axes = node.attr_ints("axes").map(<[i64]>::to_vec).or_else(|| ints(1)).unwrap_or_default();
+            let reduced = |k: &usize| axes.is_empty() || axes.iter().any(|a| a.rem_euclid(rank as i64) == *k as i64);
+            (0..rank).filter(reduced).map(|k| (0, k)).collect()
         }
         "Einsum" => einsum::summed(node),
         _ => Vec::new(),

@@ -52,7 +52,7 @@ impl Pairing<'_> {
                     }
                 }
             }
-            for (slot, removed) in self.masks(i) {
+            for (slot, removed) in self.masks(i, &known) {
                 let (mask, mul) =
                     mask(&proto.input[slot], &format!("{i}_{slot}"), removed, self.rank(&proto.input[slot]));
                 graph.initializer.push(mask);
@@ -90,11 +90,12 @@ impl Pairing<'_> {
     }
 
     /// The operands of a node that a mask belongs on: what depends on an input. What constants alone make is never masked.
-    fn masks(&self, node: usize) -> Vec<(usize, &Removed)> {
+    fn masks(&self, node: usize, known: &Constants) -> Vec<(usize, &Removed)> {
         let node = &self.before.nodes()[node];
         let live = &self.live;
         let rank = |slot: usize| node.input(slot).and_then(|v| self.dims.get(v)).map(<[usize]>::len);
-        let sums = summed(node.proto, &rank).into_iter();
+        let ints = |slot: usize| node.input(slot).and_then(|v| known.get(v)).and_then(Known::ints);
+        let sums = summed(node.proto, &rank, &ints).into_iter();
         sums.filter_map(|(slot, axis)| {
             let value = node.input(slot).filter(|v| live[v.index()])?;
             Some((slot, self.removed(self.before.name(value), axis)?))

@@ -178,6 +178,39 @@ fn trap_9_normalisations_are_exact_or_hold_their_channels() {
     local.not_refuted().holds("stem.weight", &["LRN"]);
 }
 
+/// A sum over other axes than the channels: one that is removed must not be made zero before it is divided by its own sum.
+#[test]
+fn trap_9_a_sum_over_pixels_that_is_divided_by() {
+    for op in ["ReduceSum", "ReduceL1", "ReduceL2", "ReduceSumSquare"] {
+        let cut = cut(&network(13, |g, x| {
+            let y = g.unary("Exp", x, "/positive");
+            let axes = if op == "ReduceSum" { Some(g.ints("axes", &[2, -1])) } else { None };
+            let node = Op::new(op, "/sum");
+            let node = if axes.is_none() { node.ints("axes", &[2, -1]) } else { node };
+            let inputs: Vec<&Val> = [&y].into_iter().chain(&axes).collect();
+            let sum = g.node(node, &inputs, &[1, 16, 1, 1]);
+            like(g, Op::new("Div", "/share"), &[&y, &sum])
+        }));
+        let cut = cut.proved();
+        assert_eq!(cut.lost("stem.weight", 0), 8, "{op}");
+    }
+}
+
+/// What it drops depends on the shape, so that no cut of it is exact.
+#[test]
+fn trap_9_dropout_that_drops_holds_its_channels() {
+    for (training, lost) in [(1, 0), (0, 8)] {
+        let cut = cut(&network(17, |g, x| {
+            let ratio = g.initializer("ratio", &Tensor::from_floats(vec![], &[0.5]));
+            let flag = Tensor { dtype: DataType::Bool, dims: vec![], data: vec![training].into() };
+            let flag = g.initializer("training", &flag);
+            like(g, Op::new("Dropout", "/drop"), &[x, &ratio, &flag])
+        }));
+        let cut = cut.not_refuted();
+        assert_eq!(cut.lost("stem.weight", 0), lost, "training_mode {training}");
+    }
+}
+
 /// A slope of shape (W) lies along the last axis, not along the channels, though it has as many elements.
 #[test]
 fn trap_10_a_slope_that_is_not_of_the_channels() {
