@@ -9,3 +9,12 @@ test:
 # Rewrites the goldens of the command; look at the diff.
 bless:
     BLESS=1 cargo test --release --test it cli
+
+# Thousands of random networks; SECATEUR_SEED=7 tries others.
+smith:
+    SECATEUR_CASES=5000 cargo test --release --test it smith -- --nocapture
+
+# Every model of the onnx package, judged in onnxruntime (Python with onnx and onnxruntime).
+corpus:
+    cargo build --release
+    python3 tests/onnx_corpus.py
