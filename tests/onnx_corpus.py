@@ -32,6 +32,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SECONDS, SECONDS_FOR_NETWORKS = 60, 600
 TOLERANCE = 2e-4
 RANDOM = {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
+NAN = "cut and equal, the original gives NaN"
 FAULTS = ("WRONG", "PANIC", "HANG", "UNCLEAN", "UNREADABLE")
 Trial = collections.namedtuple("Trial", "name model feeds")
 
@@ -146,6 +147,8 @@ def attempt(binary, folder, trial):
         return "error in one line", err.strip()[:200]
     cuts = json.load(open(report))["plan"]["cuts"]
     outcome, detail = judged(trial, out, cuts)
+    if refused == "verification" and outcome == NAN:
+        return "refused, as the original gives NaN", ""
     if refused == "verification":
         return ("WRONG, but refused" if outcome == "WRONG" else "refused"), f"{detail}: {json.load(open(report)).get('refused_reason', '')}"
     return outcome, detail
@@ -256,6 +259,8 @@ def judged(trial, out, cuts):
         if error > TOLERANCE or (np.isnan(a) != np.isnan(b)).any():
             return "WRONG", f"an output differs by {error:.1e}"
         moved = max(moved, np.nanmax(np.abs(a - p), initial=0) / scale)
+    if any(np.isnan(np.asarray(p, np.float64)).any() for p in plain):
+        return NAN, ""
     return ("cut and equal", "") if moved > 100 * TOLERANCE else ("cut and equal, masks hardly show", "")
 
 
