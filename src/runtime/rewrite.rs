@@ -50,6 +50,7 @@ pub(super) fn rewrite(node: &NodeProto, about: &Operands<'_>) -> Answer {
         "Slice" => axes::slice(node, about),
         "Einsum" => axes::einsum(node, about),
         "Pad" => pad::pad(node, about),
+        "Resize" => Ok(resample::resize(node, about)),
         "Upsample" => resample::upsample(node, about),
         "ConvTranspose" => resample::conv_transpose(node, about),
         "ConstantOfShape" => Ok(math::constant_of_shape(node)),

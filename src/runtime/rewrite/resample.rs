@@ -38,6 +38,22 @@ pub(super) fn upsample(node: &NodeProto, about: &Operands<'_>) -> Answer {
     Ok(parts.end("Identity", &[&x], |_| {}))
 }
 
+/// Resize in the operator sets 11 and 12 (<https://onnx.ai/onnx/operators/onnx__Resize.html>): tract counts its inputs by their places, so
+/// that none may be left out.
+pub(super) fn resize(node: &NodeProto, about: &Operands<'_>) -> Option<Parts> {
+    let left_out: Vec<usize> = (1..node.input.len().min(3)).filter(|&slot| node.input[slot].is_empty()).collect();
+    if left_out.is_empty() || !matches!(about.opset(), 11 | 12) {
+        return None;
+    }
+    let mut parts = Parts::before(node);
+    let mut node = node.clone();
+    for slot in left_out {
+        node.input[slot] = parts.constant(Tensor::from_floats(vec![0], &[]));
+    }
+    parts.nodes.push(node);
+    Some(parts)
+}
+
 fn length(n: usize, scale: f32) -> usize {
     (n as f32 * scale).floor() as usize
 }

@@ -125,6 +125,19 @@ fn upsample_repeats_or_interpolates() {
     assert_eq!(linear, floats(&[1, 1, 2, 4], &[0.0, 0.5, 1.0, 1.0, 0.0, 0.5, 1.0, 1.0]));
 }
 
+#[test]
+fn resize_may_leave_inputs_out() {
+    let x = count(&[1, 1, 1, 2]);
+    let (scales, sizes) = (floats(&[4], &[1.0, 1.0, 1.0, 2.0]), ints(&[1, 1, 1, 4]));
+    for opset in [11, 13] {
+        for (inputs, given) in [(&["x", "", "s"][..], scales.clone()), (&["x", "", "", "s"][..], sizes.clone())] {
+            let n = text(node("Resize", inputs), "coordinate_transformation_mode", "asymmetric");
+            let y = run(opset, text(n, "nearest_mode", "floor"), &x, &[("s", given)]).unwrap();
+            assert_eq!(y, floats(&[1, 1, 1, 4], &[0.0, 0.0, 1.0, 1.0]), "{opset}");
+        }
+    }
+}
+
 /// Of the values that a stride of 2 spreads (x[0], 0, x[1], 0, x[2]), the output shape says how many go at the front.
 #[test]
 fn an_output_shape_of_conv_transpose_becomes_pads() {
