@@ -6,7 +6,7 @@ use super::contractions::summed;
 use super::pairing::{Pair, Pairing};
 use crate::error::Result;
 use crate::model::constant::Known;
-use crate::model::proto::{GraphProto, ModelProto, NodeProto, TensorProto};
+use crate::model::proto::{DataType, GraphProto, ModelProto, NodeProto, TensorProto};
 use crate::model::{Constants, Model, Removed, Tensor};
 
 /// Tensors by (pair, slot).
@@ -53,14 +53,14 @@ impl Pairing<'_> {
                 }
             }
             for (slot, removed) in self.masks(i, &known) {
-                let (mask, mul) =
+                let (constants, masking) =
                     mask(&proto.input[slot], &format!("{i}_{slot}"), removed, self.rank(&proto.input[slot]));
-                graph.initializer.push(mask);
-                proto.input[slot].clone_from(&mul.output[0]);
+                graph.initializer.extend(constants);
+                proto.input[slot].clone_from(&masking.output[0]);
                 if !masked.contains(&removed.value) {
                     masked.push(removed.value.clone());
                 }
-                graph.node.push(mul);
+                graph.node.push(masking);
             }
             graph.initializer.extend(given);
             graph.node.push(proto);
@@ -139,20 +139,22 @@ impl Pairing<'_> {
     }
 }
 
-/// A mask of zeros at removed coordinates, and the node that multiplies by it; `unique` tells it from other masks.
-fn mask(value: &str, unique: &str, removed: &Removed, rank: usize) -> (TensorProto, NodeProto) {
+/// What puts zeros at removed coordinates, be there what may, NaN and infinities too: constants and the node that reads them. `unique` tells it
+/// from other masks.
+fn mask(value: &str, unique: &str, removed: &Removed, rank: usize) -> ([TensorProto; 2], NodeProto) {
     let mut dims = vec![1; rank.max(removed.axis + 1)];
     dims[removed.axis] = removed.length;
-    let mut values = vec![1.0; removed.length];
-    removed.indices.iter().for_each(|&i| values[i] = 0.0);
+    let mut stays = vec![1; removed.length];
+    removed.indices.iter().for_each(|&i| stays[i] = 0);
     let unique = format!("{unique}_{}", removed.axis);
-    let (name, out) = (format!("secateur_mask_{unique}"), format!("secateur_masked_{unique}"));
-    let mul = NodeProto {
-        op_type: Some("Mul".into()),
+    let [name, zero, out] = ["mask", "zero", "masked"].map(|what| format!("secateur_{what}_{unique}"));
+    let masking = NodeProto {
+        op_type: Some("Where".into()),
         name: Some(out.clone()),
-        input: vec![value.to_owned(), name.clone()],
+        input: vec![name.clone(), value.to_owned(), zero.clone()],
         output: vec![out],
         ..NodeProto::default()
     };
-    (Tensor::from_floats(dims, &values).to_proto(&name), mul)
+    let stays = Tensor { dtype: DataType::Bool, dims, data: stays.into() }.to_proto(&name);
+    ([stays, Tensor::from_floats(vec![], &[0.0]).to_proto(&zero)], masking)
 }

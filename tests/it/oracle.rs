@@ -2,6 +2,7 @@
 
 use secateur::Model;
 use secateur::build::{Conv, GraphBuilder, Op, Pool, Val};
+use secateur::couple::{Gone, couple};
 use secateur::model::{Removed, Tensor};
 use secateur::plan::Scope;
 use secateur::verify::Status;
@@ -394,4 +395,23 @@ fn blocks_that_several_groups_fill_lose_equally_many() {
         g.relu(&y, "/r")
     });
     assert_eq!((lost(&cuts, "stem.weight"), lost(&cuts, "a.weight"), lost(&cuts, "grouped.weight")), (8, 6, 14));
+}
+
+/// A removed channel that is not a number in the original must not hide the sums that do not read it any more.
+#[test]
+fn a_channel_that_is_not_a_number_may_go() {
+    let mut g = GraphBuilder::new(17);
+    let x = g.input("x", &[1, 3, 8, 8]);
+    let y = g.conv(&x, "/stem", Conv::square(4, 1));
+    let scale = g.initializer("scale", &Tensor::from_floats(vec![1, 4, 1, 1], &[1.0, 2.0, 1.0, f32::NAN]));
+    let y = g.node(Op::new("Mul", "/scale"), &[&y, &scale], &y.dims.clone());
+    let y = head(&mut g, &y);
+    g.output(&y);
+    let model = g.model().unwrap();
+    let known = Analysed::new(&model, &[]);
+    let coupling = couple(&known.facts()).unwrap();
+    let gone = Gone::new(coupling.groups[0].units[3..].iter());
+    let (pruned, removed) = known.cut(&coupling, &gone);
+    let v = known.judge(pruned, &removed);
+    assert_eq!(v.status, Status::Passed, "{:?}", v.reason);
 }
