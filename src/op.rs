@@ -9,17 +9,18 @@ pub mod axes;
 pub mod relations;
 
 mod along;
+mod batch_norm;
 mod concat;
 mod conv;
 mod conv_transpose;
 mod depth_to_space;
 mod einsum;
 mod elementwise;
+mod expand;
 mod gather;
 mod group_norm;
 mod layer_norm;
 mod matmul;
-mod norm;
 mod pad;
 mod pool;
 mod quantize;
@@ -75,6 +76,11 @@ impl Unsupported {
     pub fn because<T>(reason: &str) -> Result<T, Self> {
         Err(Self(reason.into()))
     }
+
+    /// Of a node whose operands cannot be what ONNX says of the operator.
+    pub fn shapes<T>() -> Result<T, Self> {
+        Self::because("has shapes that do not fit together")
+    }
 }
 
 /// Every family, in the order of the reference.
@@ -84,7 +90,7 @@ pub static RULES: &[&dyn OpRule] = &[
     &matmul::Gemm,
     &matmul::MatMul,
     &einsum::Einsum,
-    &norm::BatchNormalization,
+    &batch_norm::BatchNormalization,
     &group_norm::InstanceNormalization,
     &group_norm::GroupNormalization,
     &layer_norm::LayerNormalization,
@@ -106,8 +112,8 @@ pub static RULES: &[&dyn OpRule] = &[
     &depth_to_space::DepthToSpace,
     &resize::Resize,
     &tile::Tile,
-    &tile::Expand,
-    &tile::ConstantOfShape,
+    &expand::Expand,
+    &expand::ConstantOfShape,
     &sample::Sample,
     &quantize::QuantizeLinear,
     &whole::Whole,
@@ -179,12 +185,12 @@ impl<'a> NodeView<'a> {
         self.node.output(slot).and_then(|v| self.table.operand(v, self.node.id))
     }
 
-    /// An input that must be there.
+    /// An input that must be there. Errors where it is not, or its dims are not known.
     pub fn need(&self, slot: usize) -> Result<Operand<'a>, Unsupported> {
         self.input(slot).ok_or_else(|| Unsupported(format!("has no input {slot} of known shape")))
     }
 
-    /// The first output, which must be there.
+    /// The first output, which must be there. Errors where it is not, or its dims are not known.
     pub fn made(&self) -> Result<Operand<'a>, Unsupported> {
         self.output(0).ok_or_else(|| Unsupported("has no output of known shape".into()))
     }
@@ -205,9 +211,9 @@ impl<'a> NodeView<'a> {
         self.known.get(self.node.input(slot)?)?.ints()
     }
 
-    /// The axis of `x` that an attribute means.
+    /// The axis of `x` that an attribute means. Errors where `x` has no such axis.
     pub fn axis(&self, x: &Operand<'_>, name: &str, default: i64) -> Result<usize, Unsupported> {
-        x.normal(self.attr_int(name, default)).ok_or_else(|| Unsupported("has an axis out of range".into()))
+        x.from_front(self.attr_int(name, default))
     }
 
     /// An integer attribute or its default.

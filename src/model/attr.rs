@@ -1,9 +1,15 @@
-//! Typed attributes of a node, with ONNX's defaults given where they are read.
+//! Typed attributes of a node, with ONNX's defaults given where they are read, and the way that ONNX counts.
 
 use prost::Message;
 
 use super::proto::attribute_proto::AttributeType;
 use super::proto::{AttributeProto, GraphProto, NodeProto, TensorProto};
+
+/// An axis or an index, which ONNX counts from the end where it is negative, counted from the front; `None` where it is out of range.
+pub fn from_front(i: i64, length: usize) -> Option<usize> {
+    let i = if i < 0 { i.checked_add(i64::try_from(length).ok()?)? } else { i };
+    usize::try_from(i).ok().filter(|&i| i < length)
+}
 
 impl NodeProto {
     /// The attribute of that name.

@@ -209,7 +209,7 @@ fn is_float(dtype: DataType) -> bool {
     matches!(dtype, DataType::Float | DataType::Double | DataType::Float16 | DataType::Bfloat16)
 }
 
-/// The tensor that a value is stored as, if it is stored: an initializer, or a Constant node's tensor.
+/// Whether a value is stored as a tensor: an initializer, or a Constant node's.
 pub fn is_stored(graph: &Graph<'_>, id: ValueId) -> bool {
     match graph.value(id).source {
         Source::Initializer(_) => true,

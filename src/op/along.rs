@@ -21,16 +21,18 @@ impl OpRule for Along {
 
     fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported> {
         let (x, y) = (node.need(0)?, node.made()?);
-        let one = |k: i64| x.normal(k).map(|k| vec![k]);
+        let one = |k: i64| x.from_front(k).map(|k| vec![k]);
         let mixed = match node.op() {
-            "ArgMax" | "ArgMin" => one(node.attr_int("axis", 0)),
-            "CumSum" => node.ints(1).and_then(|a| one(*a.first()?)),
+            "ArgMax" | "ArgMin" => one(node.attr_int("axis", 0))?,
+            "CumSum" => match node.ints(1).as_deref() {
+                Some([axis]) => one(*axis)?,
+                _ => return Unsupported::because("has an axis that is not known"),
+            },
             "OneHot" => return one_hot(node, rel, &x, &y),
-            "ReverseSequence" => one(node.attr_int("time_axis", 0)).zip(one(node.attr_int("batch_axis", 1))).map(join),
-            "TopK" => one(node.attr_int("axis", -1)),
-            _ => x.rank().checked_sub(2).map(|k| vec![k, k + 1]),
+            "ReverseSequence" => x.all_from_front(&[node.attr_int("time_axis", 0), node.attr_int("batch_axis", 1)])?,
+            "TopK" => one(node.attr_int("axis", -1))?,
+            _ => x.all_from_front(&[-2, -1])?,
         };
-        let mixed = mixed.ok_or_else(|| Unsupported("has an axis that is not known".into()))?;
         for out in [Some(y), node.output(1)].into_iter().flatten() {
             one_by_one(rel, &x, &out, &mixed)?;
         }
@@ -38,16 +40,12 @@ impl OpRule for Along {
     }
 }
 
-fn join((a, b): (Vec<usize>, Vec<usize>)) -> Vec<usize> {
-    [a, b].concat()
-}
-
 /// Links all axes but the mixed ones, which the output keeps or lacks.
 fn one_by_one(rel: &mut Relations<'_>, x: &Operand<'_>, y: &Operand<'_>, mixed: &[usize]) -> Result<(), Unsupported> {
     let kept = match x.rank().checked_sub(y.rank()) {
         Some(0) => true,
         Some(n) if n == mixed.len() => false,
-        _ => return Unsupported::because("has shapes that do not fit together"),
+        _ => return Unsupported::shapes(),
     };
     let mut to = 0;
     for k in 0..x.rank() {
@@ -68,7 +66,7 @@ fn one_by_one(rel: &mut Relations<'_>, x: &Operand<'_>, y: &Operand<'_>, mixed: 
 fn one_hot(node: &NodeView<'_>, rel: &mut Relations<'_>, x: &Operand<'_>, y: &Operand<'_>) -> Result<(), Unsupported> {
     let axis = node.axis(y, "axis", -1)?;
     if y.rank() != x.rank() + 1 {
-        return Unsupported::because("has shapes that do not fit together");
+        return Unsupported::shapes();
     }
     (0..x.rank()).for_each(|k| rel.link(x.axis(k), y.axis(k + usize::from(k >= axis))));
     rel.pin(y.axis(axis), "its coordinates are classes");

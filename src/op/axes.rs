@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::Unsupported;
+use crate::model::attr::from_front;
 use crate::model::{Constants, Dims, Graph, NodeId, ValueId};
 
 /// An axis of a value, or a virtual axis of a node.
@@ -81,10 +83,14 @@ impl Operand<'_> {
         (self.first.0..self.first.0 + self.rank() as u32).map(AxisId)
     }
 
-    /// The axis that an attribute means, counted from the end if negative.
-    pub fn normal(&self, axis: i64) -> Option<usize> {
-        let k = if axis < 0 { axis + self.rank() as i64 } else { axis };
-        usize::try_from(k).ok().filter(|&k| k < self.rank())
+    /// An axis that is counted from the end if negative. Errors where there is no such axis.
+    pub fn from_front(&self, axis: i64) -> Result<usize, Unsupported> {
+        from_front(axis, self.rank()).ok_or_else(|| Unsupported("has an axis out of range".into()))
+    }
+
+    /// The same for a list.
+    pub fn all_from_front(&self, axes: &[i64]) -> Result<Vec<usize>, Unsupported> {
+        axes.iter().map(|&a| self.from_front(a)).collect()
     }
 }
 

@@ -20,7 +20,7 @@ impl OpRule for Concat {
 
     fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported> {
         let y = node.made()?;
-        let axis = y.normal(node.attr_int("axis", 1)).ok_or_else(|| Unsupported("has an axis out of range".into()))?;
+        let axis = node.axis(&y, "axis", 1)?;
         let mut offset = 0;
         for slot in 0..node.node.inputs.len() {
             let x = node.need(slot)?;

@@ -23,8 +23,8 @@ impl OpRule for Conv {
     fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported> {
         let (x, w, y) = (node.need(0)?, node.need(1)?, node.made()?);
         let group = usize::try_from(node.attr_int("group", 1)).unwrap_or(0);
-        if x.rank() < 2 || w.rank() != x.rank() || group == 0 || w.dims[0] % group != 0 {
-            return Unsupported::because("has shapes that do not fit together");
+        if x.rank() < 2 || w.rank() != x.rank() || y.rank() != x.rank() || group == 0 || w.dims[0] % group != 0 {
+            return Unsupported::shapes();
         }
         rel.link(x.axis(0), y.axis(0));
         rel.link(w.axis(0), y.axis(1));
@@ -41,20 +41,24 @@ impl OpRule for Conv {
         }
         rel.role(w.axis(0), Role::Filter);
         rel.role(w.axis(1), Role::Kernel);
-        if let Some(b) = node.input(2) {
-            rel.link(b.axis(0), y.axis(1));
-            rel.role(b.axis(0), Role::PerChannel);
-        }
-        for k in 2..x.rank() {
-            rel.pin(x.axis(k), "a convolution slides over it");
-            rel.pin(y.axis(k), "a convolution slides over it");
-            rel.pin(w.axis(k), "it is the kernel's size");
-        }
+        bias_and_window(node, rel, [&x, &w, &y]);
         Ok(())
     }
 
     fn macs(&self, node: &NodeDims<'_>) -> u64 {
         node.output_len(0) * node.input(1).iter().skip(1).product::<usize>() as u64
+    }
+}
+
+/// What every convolution of `x` with `w` to `y` has: a bias for each channel that it makes, and axes that its kernel slides over.
+pub(super) fn bias_and_window(node: &NodeView<'_>, rel: &mut Relations<'_>, [x, w, y]: [&Operand<'_>; 3]) {
+    if let Some(b) = node.input(2) {
+        rel.link(b.axis(0), y.axis(1));
+        rel.role(b.axis(0), Role::PerChannel);
+    }
+    for k in 2..x.rank() {
+        rel.pin_all([x.axis(k), y.axis(k)], "a convolution slides over it");
+        rel.pin(w.axis(k), "it is the kernel's size");
     }
 }
 

@@ -1,6 +1,7 @@
 //! ConvTranspose: `y[n, o, p + s k] += w[i, o, k] x[n, i, p]`, summed over the inputs `i` of o's group, plus `b[o]`
 //! (<https://onnx.ai/onnx/operators/onnx__ConvTranspose.html>). The weight is `[Cin, Cout / g, k..]`: its first axis is the input's.
 
+use super::conv::bias_and_window;
 use super::{NodeDims, NodeView, OpRule, Relations, Role, Summary, Unsupported};
 
 /// ConvTranspose.
@@ -23,7 +24,7 @@ impl OpRule for ConvTranspose {
         let (x, w, y) = (node.need(0)?, node.need(1)?, node.made()?);
         let group = usize::try_from(node.attr_int("group", 1)).unwrap_or(0);
         if x.rank() < 2 || w.rank() != x.rank() || y.rank() != x.rank() || group == 0 || w.dims[0] % group != 0 {
-            return Unsupported::because("has shapes that do not fit together");
+            return Unsupported::shapes();
         }
         if node.node.proto.attr_ints("output_shape").is_some_and(|s| s.len() > x.rank() - 2) {
             return Unsupported::because("is told the number of its channels");
@@ -37,15 +38,7 @@ impl OpRule for ConvTranspose {
         rel.role(w.axis(1), Role::Filter);
         let depthwise = group > 1 && group == w.dims[0];
         rel.role(w.axis(0), if depthwise { Role::Filter } else { Role::Kernel });
-        if let Some(b) = node.input(2) {
-            rel.link(b.axis(0), y.axis(1));
-            rel.role(b.axis(0), Role::PerChannel);
-        }
-        for k in 2..x.rank() {
-            rel.pin(x.axis(k), "a convolution slides over it");
-            rel.pin(y.axis(k), "a convolution slides over it");
-            rel.pin(w.axis(k), "it is the kernel's size");
-        }
+        bias_and_window(node, rel, [&x, &w, &y]);
         Ok(())
     }
 

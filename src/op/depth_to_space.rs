@@ -24,7 +24,7 @@ impl OpRule for DepthToSpace {
         let (x, y) = (node.need(0)?, node.made()?);
         let b = usize::try_from(node.attr_int("blocksize", 0)).unwrap_or(0);
         if x.rank() != 4 || y.rank() != 4 || b == 0 {
-            return Unsupported::because("has shapes that do not fit together");
+            return Unsupported::shapes();
         }
         let (deep, wide) = if node.op() == "DepthToSpace" { (&x, &y) } else { (&y, &x) };
         if b.checked_mul(b).and_then(|bb| bb.checked_mul(wide.dims[1])) != Some(deep.dims[1]) {
@@ -38,8 +38,7 @@ impl OpRule for DepthToSpace {
         rel.link(x.axis(0), y.axis(0));
         rel.product(deep.axis(1), &digits);
         for k in 2..4 {
-            rel.pin(x.axis(k), "its pixels are moved in blocks");
-            rel.pin(y.axis(k), "its pixels are moved in blocks");
+            rel.pin_all([x.axis(k), y.axis(k)], "its pixels are moved in blocks");
         }
         Ok(())
     }

@@ -13,6 +13,15 @@ struct Equation {
     output: Vec<char>,
 }
 
+/// An equation and what stands for its terms.
+struct Terms<'a> {
+    equation: &'a Equation,
+    operands: &'a [Operand<'a>],
+    y: &'a Operand<'a>,
+    /// Which values depend on an input, by number.
+    live: &'a [bool],
+}
+
 impl OpRule for Einsum {
     fn op_types(&self) -> &'static [&'static str] {
         &["Einsum"]
@@ -38,9 +47,8 @@ impl OpRule for Einsum {
             return Unsupported::because("has an equation that does not fit its operands");
         }
         let live = node.graph.live();
-        for label in equation.labels() {
-            relate_label(rel, &equation, label, &operands, &y, &live);
-        }
+        let terms = Terms { equation: &equation, operands: &operands, y: &y, live: &live };
+        equation.labels().into_iter().for_each(|label| terms.relate(rel, label));
         Ok(())
     }
 
@@ -54,30 +62,25 @@ impl OpRule for Einsum {
     }
 }
 
-/// The axes of a label are one; a sum over constants alone, or over one that is broadcast, keeps them whole: no mask could stand for a cut.
-fn relate_label(
-    rel: &mut Relations<'_>,
-    equation: &Equation,
-    label: char,
-    operands: &[Operand<'_>],
-    y: &Operand<'_>,
-    live: &[bool],
-) {
-    let at = |labels: &[char]| labels.iter().position(|&c| c == label);
-    let carriers: Vec<(&Operand<'_>, usize)> =
-        operands.iter().zip(&equation.operands).filter_map(|(o, l)| Some((o, at(l)?))).collect();
-    let output = at(&equation.output).map(|k| y.axis(k));
-    let length = carriers.iter().map(|(o, k)| o.dims[*k]).max();
-    let is_live = carriers.iter().any(|(o, k)| live[o.value.index()] && Some(o.dims[*k]) == length);
-    let Some(&(first, k)) = carriers.first() else { return };
-    let one = output.unwrap_or(first.axis(k));
-    for (o, k) in &carriers {
-        rel.link(o.axis(*k), one);
-        if !live[o.value.index()] {
-            rel.role(o.axis(*k), if output.is_some() { Role::Filter } else { Role::Kernel });
-        }
-        if !is_live && output.is_none() {
-            rel.pin(o.axis(*k), "it sums constants over this axis");
+impl Terms<'_> {
+    /// The axes of a label are one; a sum over constants alone, or over one that is broadcast, keeps them whole: no mask could stand for a cut.
+    fn relate(&self, rel: &mut Relations<'_>, label: char) {
+        let at = |labels: &[char]| labels.iter().position(|&c| c == label);
+        let terms = self.operands.iter().zip(&self.equation.operands);
+        let carriers: Vec<(&Operand<'_>, usize)> = terms.filter_map(|(o, labels)| Some((o, at(labels)?))).collect();
+        let output = at(&self.equation.output).map(|k| self.y.axis(k));
+        let length = carriers.iter().map(|(o, k)| o.dims[*k]).max();
+        let is_live = carriers.iter().any(|(o, k)| self.live[o.value.index()] && Some(o.dims[*k]) == length);
+        let Some(&(first, k)) = carriers.first() else { return };
+        let one = output.unwrap_or(first.axis(k));
+        for (o, k) in &carriers {
+            rel.link(o.axis(*k), one);
+            if !self.live[o.value.index()] {
+                rel.role(o.axis(*k), if output.is_some() { Role::Filter } else { Role::Kernel });
+            }
+            if !is_live && output.is_none() {
+                rel.pin(o.axis(*k), "it sums constants over this axis");
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 //! names a coordinate that must stay. Where indices are data (an embedding), any coordinate may be asked for.
 
 use super::{Meaning, NodeView, OpRule, Operand, Relations, Slot, Summary, Unsupported};
+use crate::model::attr::from_front;
 
 /// Gather.
 pub(super) struct Gather;
@@ -26,12 +27,12 @@ impl OpRule for Gather {
         let (x, index, y) = (node.need(0)?, node.need(1)?, node.made()?);
         let axis = node.axis(&x, "axis", 0)?;
         if y.rank() + 1 != x.rank() + index.rank() {
-            return Unsupported::because("has shapes that do not fit together");
+            return Unsupported::shapes();
         }
         for k in (0..x.rank()).filter(|&k| k != axis) {
             rel.link(x.axis(k), y.axis(if k < axis { k } else { k + index.rank() - 1 }));
         }
-        let indices = node.ints(1).and_then(|list| from_front(&list, x.dims[axis]));
+        let indices = node.ints(1).and_then(|list| positions(&list, x.dims[axis]));
         match (indices, index.rank()) {
             (Some(list), 0) => one(rel, &x, axis, &list),
             (Some(list), 1) => many(rel, &x, &y, axis, list),
@@ -49,9 +50,8 @@ impl OpRule for Gather {
 }
 
 /// Indices counted from the front; `None` where one is out of range.
-fn from_front(list: &[i64], length: usize) -> Option<Vec<usize>> {
-    let normal = |&i: &i64| usize::try_from(if i < 0 { i + length as i64 } else { i }).ok().filter(|&i| i < length);
-    list.iter().map(normal).collect()
+fn positions(list: &[i64], length: usize) -> Option<Vec<usize>> {
+    list.iter().map(|&i| from_front(i, length)).collect()
 }
 
 /// A coordinate that is taken alone stays; those that are not taken may go.

@@ -3,7 +3,8 @@
 //! GroupNormalization: the same with the statistics of a channel's group
 //! (<https://onnx.ai/onnx/operators/onnx__GroupNormalization.html>): exact where whole groups go.
 
-use super::{NodeView, OpRule, Operand, Relations, Role, Summary, Unsupported};
+use super::batch_norm::per_channel;
+use super::{NodeView, OpRule, Operand, Relations, Summary, Unsupported};
 
 /// InstanceNormalization.
 pub(super) struct InstanceNormalization;
@@ -27,12 +28,7 @@ impl OpRule for InstanceNormalization {
     fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported> {
         let (x, y) = (node.need(0)?, node.made()?);
         normalised(rel, &x, &y)?;
-        for slot in 1..3 {
-            let v = node.need(slot)?;
-            rel.link(v.axis(0), y.axis(1));
-            rel.role(v.axis(0), Role::PerChannel);
-        }
-        Ok(())
+        per_channel(node, rel, 1..3, y.axis(1))
     }
 }
 
@@ -60,25 +56,15 @@ impl OpRule for GroupNormalization {
         let m = rel.factor(x.dims[1] / groups);
         rel.renormalizes(m, "its group's statistics are taken over it");
         rel.product(x.axis(1), &[g, m]);
-        for slot in 1..3 {
-            let v = node.need(slot)?;
-            rel.link(v.axis(0), if node.opset() < 21 { g } else { y.axis(1) });
-            rel.role(v.axis(0), Role::PerChannel);
-        }
-        Ok(())
+        per_channel(node, rel, 1..3, if node.opset() < 21 { g } else { y.axis(1) })
     }
 }
 
 /// Batch and channels pass; what else there is makes the statistics.
 fn normalised(rel: &mut Relations<'_>, x: &Operand<'_>, y: &Operand<'_>) -> Result<(), Unsupported> {
-    if x.rank() < 2 || y.rank() != x.rank() {
-        return Unsupported::because("has shapes that do not fit together");
+    if x.rank() < 2 {
+        return Unsupported::shapes();
     }
-    for k in 0..x.rank() {
-        rel.link(x.axis(k), y.axis(k));
-        if k > 1 {
-            rel.pin(x.axis(k), "a channel's statistics are taken over it");
-        }
-    }
-    Ok(())
+    rel.pin_all((2..x.rank()).map(|k| x.axis(k)), "a channel's statistics are taken over it");
+    rel.link_all(x, y)
 }

@@ -29,7 +29,7 @@ impl OpRule for LayerNormalization {
     fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported> {
         let (x, y) = (node.need(0)?, node.made()?);
         let axis = node.axis(&x, "axis", -1)?;
-        normalised(rel, &x, &y, &|k| k >= axis)?;
+        normalised(rel, &x, &y, axis..x.rank())?;
         for v in (1..3).filter_map(|slot| node.input(slot)) {
             broadcast(rel, &v, &y);
             v.axes().for_each(|a| rel.role(a, Role::PerChannel));
@@ -61,9 +61,8 @@ impl OpRule for OverAxes {
             "LpNormalization" => vec![node.attr_int("axis", -1)],
             _ => node.node.proto.attr_ints("axes").map_or_else(|| vec![0, 2, 3], <[i64]>::to_vec),
         };
-        let axes = given.iter().map(|&a| x.normal(a)).collect::<Option<Vec<_>>>();
-        let axes = axes.ok_or_else(|| Unsupported("has an axis out of range".into()))?;
-        normalised(rel, &x, &y, &|k| axes.contains(&k))
+        let axes = x.all_from_front(&given)?;
+        normalised(rel, &x, &y, axes)
     }
 }
 
@@ -72,16 +71,8 @@ fn normalised(
     rel: &mut Relations<'_>,
     x: &Operand<'_>,
     y: &Operand<'_>,
-    over: &dyn Fn(usize) -> bool,
+    over: impl IntoIterator<Item = usize>,
 ) -> Result<(), Unsupported> {
-    if x.rank() != y.rank() {
-        return Unsupported::because("has shapes that do not fit together");
-    }
-    for k in 0..x.rank() {
-        rel.link(x.axis(k), y.axis(k));
-        if over(k) {
-            rel.renormalizes(x.axis(k), CHANGES);
-        }
-    }
-    Ok(())
+    over.into_iter().for_each(|k| rel.renormalizes(x.axis(k), CHANGES));
+    rel.link_all(x, y)
 }

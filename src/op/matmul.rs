@@ -68,11 +68,15 @@ impl OpRule for MatMul {
         if a.rank() == 0 || b.rank() == 0 {
             return Unsupported::because("has a scalar operand");
         }
+        let matrix = usize::from(a.rank() > 1) + usize::from(b.rank() > 1);
+        if y.rank() != a.rank().max(b.rank()).saturating_sub(2) + matrix {
+            return Unsupported::shapes();
+        }
         let b_k = b.rank().saturating_sub(2);
         rel.link(a.axis(a.rank() - 1), b.axis(b_k));
         rel.role(b.axis(b_k), Role::Kernel);
-        let (mut rest, has_n) = (y.rank(), b.rank() > 1);
-        if has_n {
+        let mut rest = y.rank();
+        if b.rank() > 1 {
             rest -= 1;
             rel.link(b.axis(b.rank() - 1), y.axis(rest));
             rel.role(b.axis(b.rank() - 1), Role::Filter);

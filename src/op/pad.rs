@@ -31,17 +31,15 @@ impl OpRule for Pad {
         let mode = node.node.proto.attr_str("mode").unwrap_or("constant");
         let mut padded = vec![false; x.rank()];
         for (e, &axis) in axes.iter().enumerate() {
-            let k = x.normal(axis).ok_or_else(|| Unsupported("has an axis out of range".into()))?;
+            let k = x.from_front(axis)?;
             padded[k] = true;
             match (pads[e], pads[e + axes.len()]) {
                 (0, 0) => rel.link(x.axis(k), y.axis(k)),
                 (begin, end) if begin >= 0 && end >= 0 && mode == "constant" => {
-                    let side = |end_side| (slot, if end_side { e + axes.len() } else { e });
-                    pad_axis(rel, (&x, &y, k), begin as usize, &side);
+                    pad_axis(rel, (&x, &y, k), begin as usize, [(slot, e), (slot, e + axes.len())]);
                 }
                 _ => {
-                    rel.pin(x.axis(k), "it pads this axis with its own values, or cuts it");
-                    rel.pin(y.axis(k), "it pads this axis with its own values, or cuts it");
+                    rel.pin_all([x.axis(k), y.axis(k)], "it pads this axis with its own values, or cuts it");
                 }
             }
         }
@@ -52,15 +50,15 @@ impl OpRule for Pad {
     }
 }
 
-/// Axis `k` of `x` lies at `begin` in that of `y`; the amounts on both sides count what is around it.
+/// Axis `k` of `x` lies at `begin` in that of `y`; the `amounts` before and behind it count what is around it.
 fn pad_axis(
     rel: &mut Relations<'_>,
     (x, y, k): (&Operand<'_>, &Operand<'_>, usize),
     begin: usize,
-    side: &dyn Fn(bool) -> (Slot, usize),
+    amounts: [(Slot, usize); 2],
 ) {
     let stop = begin + x.dims[k];
     rel.link_at(y.axis(k), begin, 1, x.axis(k));
-    rel.count(side(false), Meaning::Amount, y.axis(k), 0..begin);
-    rel.count(side(true), Meaning::Amount, y.axis(k), stop..y.dims[k].max(stop));
+    rel.count(amounts[0], Meaning::Amount, y.axis(k), 0..begin);
+    rel.count(amounts[1], Meaning::Amount, y.axis(k), stop..y.dims[k].max(stop));
 }

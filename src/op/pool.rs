@@ -25,13 +25,12 @@ impl OpRule for Pool {
             return Unsupported::because("gives indices that count through all channels");
         }
         if x.rank() != y.rank() || x.rank() < 2 {
-            return Unsupported::because("has shapes that do not fit together");
+            return Unsupported::shapes();
         }
         rel.link(x.axis(0), y.axis(0));
         rel.link(x.axis(1), y.axis(1));
         for k in 2..x.rank() {
-            rel.pin(x.axis(k), "a pool slides over it");
-            rel.pin(y.axis(k), "a pool slides over it");
+            rel.pin_all([x.axis(k), y.axis(k)], "a pool slides over it");
         }
         Ok(())
     }

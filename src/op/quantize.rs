@@ -25,10 +25,7 @@ impl OpRule for QuantizeLinear {
             return Unsupported::because("has a scale for each block of an axis");
         }
         let (x, y) = (node.need(0)?, node.made()?);
-        if x.rank() != y.rank() {
-            return Unsupported::because("has shapes that do not fit together");
-        }
-        x.axes().zip(y.axes()).for_each(|(a, b)| rel.link(a, b));
+        rel.link_all(&x, &y)?;
         for v in [1, 2].into_iter().filter_map(|slot| node.input(slot)) {
             match v.dims {
                 [] | [1] => {}

@@ -2,7 +2,7 @@
 //! A sum does not see a channel that is zero, so that its axis may shrink; a mean changes, and is a matter of consent; a maximum or a
 //! product pins.
 
-use super::{NodeView, OpRule, Relations, Summary, Unsupported};
+use super::{NodeView, OpRule, Operand, Relations, Summary, Unsupported};
 
 /// Reductions over given axes.
 pub(super) struct Reduce;
@@ -33,8 +33,7 @@ impl OpRule for Reduce {
 
     fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported> {
         let (x, y) = (node.need(0)?, node.made()?);
-        let reduced =
-            reduced_axes(node, x.rank()).ok_or_else(|| Unsupported("reduces over axes that are not known".into()))?;
+        let reduced = reduced_axes(node, &x)?;
         let keep = node.attr_int("keepdims", 1) != 0;
         let sums = matches!(node.op(), "ReduceL1" | "ReduceL2" | "ReduceSum" | "ReduceSumSquare");
         let mut out = 0;
@@ -54,16 +53,16 @@ impl OpRule for Reduce {
     }
 }
 
-/// The axes reduced over, from the front; `None` where they are computed.
-fn reduced_axes(node: &NodeView<'_>, rank: usize) -> Option<Vec<usize>> {
+/// The axes reduced over, from the front. Errors where they are computed.
+fn reduced_axes(node: &NodeView<'_>, x: &Operand<'_>) -> Result<Vec<usize>, Unsupported> {
     let given = node.node.proto.attr_ints("axes").map(<[i64]>::to_vec);
     let axes = match (given, node.node.input(1)) {
         (Some(axes), _) => axes,
-        (None, Some(_)) => node.ints(1)?,
+        (None, Some(_)) => node.ints(1).ok_or_else(|| Unsupported("reduces over axes that are not known".into()))?,
         (None, None) => Vec::new(),
     };
     if axes.is_empty() {
-        return Some(if node.attr_int("noop_with_empty_axes", 0) != 0 { Vec::new() } else { (0..rank).collect() });
+        return Ok(if node.attr_int("noop_with_empty_axes", 0) != 0 { Vec::new() } else { (0..x.rank()).collect() });
     }
-    axes.iter().map(|&a| usize::try_from(if a < 0 { a + rank as i64 } else { a }).ok().filter(|&a| a < rank)).collect()
+    x.all_from_front(&axes)
 }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::Unsupported;
 use super::axes::{Axis, AxisId, AxisTable, Operand, Owner};
 use crate::model::{NodeId, ValueId};
 
@@ -206,6 +207,15 @@ impl Relations<'_> {
         self.mentioned.extend([a, b]);
     }
 
+    /// Each axis of `x` is that of `y`. Errors where these have different ranks.
+    pub fn link_all(&mut self, x: &Operand<'_>, y: &Operand<'_>) -> Result<(), Unsupported> {
+        if x.rank() != y.rank() {
+            return Unsupported::shapes();
+        }
+        x.axes().zip(y.axes()).for_each(|(a, b)| self.link(a, b));
+        Ok(())
+    }
+
     /// Offset and stride: `part[i]` is `whole[start + i * step]`.
     pub fn link_at(&mut self, whole: AxisId, start: usize, step: usize, part: AxisId) {
         self.mentioned.extend([whole, part]);
@@ -265,6 +275,11 @@ impl Relations<'_> {
     pub fn pin(&mut self, axis: AxisId, reason: &str) {
         self.mentioned.push(axis);
         self.said.pins.push(Pin { axis, node: Some(self.node), reason: reason.into() });
+    }
+
+    /// None of these may shrink.
+    pub fn pin_all(&mut self, axes: impl IntoIterator<Item = AxisId>, reason: &str) {
+        axes.into_iter().for_each(|a| self.pin(a, reason));
     }
 
     /// May shrink, and a statistic over it then changes: the cut is not exact, and stays undone unless that is asked for.

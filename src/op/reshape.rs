@@ -22,6 +22,10 @@ impl OpRule for Reshape {
 
     fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported> {
         let (x, y) = (node.need(0)?, node.made()?);
+        let count = |o: &Operand<'_>| o.dims.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
+        if count(&x).is_none() || count(&x) != count(&y) {
+            return Unsupported::shapes();
+        }
         let linked = same_elements(rel, &x, &y);
         if node.op() == "Reshape" {
             target(node, rel, &x, &y, &linked)?;

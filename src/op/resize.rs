@@ -22,7 +22,7 @@ impl OpRule for Resize {
     fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported> {
         let (x, y) = (node.need(0)?, node.made()?);
         if x.rank() != y.rank() {
-            return Unsupported::because("has shapes that do not fit together");
+            return Unsupported::shapes();
         }
         let text = |name| node.node.proto.attr_str(name);
         if text("coordinate_transformation_mode") == Some("tf_crop_and_resize") {
@@ -38,8 +38,7 @@ impl OpRule for Resize {
             if stays {
                 rel.link(x.axis(k), y.axis(k));
             } else {
-                rel.pin(x.axis(k), "it is interpolated");
-                rel.pin(y.axis(k), "it is interpolated");
+                rel.pin_all([x.axis(k), y.axis(k)], "it is interpolated");
             }
         }
         Ok(())
@@ -49,8 +48,7 @@ impl OpRule for Resize {
 /// The axes that scales or sizes speak of, in their order.
 fn resized_axes(node: &NodeView<'_>, x: &Operand<'_>) -> Result<Vec<usize>, Unsupported> {
     let Some(axes) = node.node.proto.attr_ints("axes") else { return Ok((0..x.rank()).collect()) };
-    let normal = axes.iter().map(|&a| x.normal(a)).collect::<Option<Vec<_>>>();
-    normal.ok_or_else(|| Unsupported("has an axis out of range".into()))
+    x.all_from_front(axes)
 }
 
 /// Which of these axes are copied as they are: by a scale of 1, or a size that is the input's own, which is then counted.

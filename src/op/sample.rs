@@ -25,12 +25,11 @@ impl OpRule for Sample {
     fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported> {
         let (x, y) = (node.need(0)?, node.made()?);
         if x.rank() < 3 || y.rank() != x.rank() {
-            return Unsupported::because("has shapes that do not fit together");
+            return Unsupported::shapes();
         }
         rel.link(x.axis(1), y.axis(1));
         for k in (0..x.rank()).filter(|&k| k != 1) {
-            rel.pin(x.axis(k), PLACES);
-            rel.pin(y.axis(k), PLACES);
+            rel.pin_all([x.axis(k), y.axis(k)], PLACES);
         }
         Ok(())
     }

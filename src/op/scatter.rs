@@ -44,7 +44,7 @@ impl OpRule for ByIndex {
 fn elements(rel: &mut Relations<'_>, axis: usize, operands: &[Operand<'_>]) -> Result<(), Unsupported> {
     let x = &operands[0];
     if operands.iter().any(|o| o.rank() != x.rank()) {
-        return Unsupported::because("has shapes that do not fit together");
+        return Unsupported::shapes();
     }
     for k in 0..x.rank() {
         let passes = k != axis && operands.iter().all(|o| o.dims[k] == x.dims[k]);
@@ -71,7 +71,7 @@ fn gather_nd(
         || batch + q > x.rank()
         || y.rank() + q + batch + 1 != index.rank() + x.rank()
     {
-        return Unsupported::because("has shapes that do not fit together");
+        return Unsupported::shapes();
     }
     for k in 0..index.rank() - 1 {
         rel.link(index.axis(k), y.axis(k));
@@ -92,8 +92,7 @@ fn scatter_nd(rel: &mut Relations<'_>, [x, update, y]: [&Operand<'_>; 3], q: usi
     let skip = skip.ok_or_else(|| Unsupported("has shapes that do not fit together".into()))?;
     for k in 0..x.rank() {
         if k < q {
-            rel.pin(x.axis(k), POINTED);
-            rel.pin(y.axis(k), POINTED);
+            rel.pin_all([x.axis(k), y.axis(k)], POINTED);
         } else {
             rel.link(x.axis(k), y.axis(k));
             rel.link(update.axis(skip + k - q), y.axis(k));

@@ -2,7 +2,7 @@
 //! With step 1 the bounds are positions, recomputed after a cut. An axis that is reversed whole (step -1) stays so by itself; one that is
 //! taken in other steps stays whole: what is left of it would be no steps any more.
 
-use super::{Meaning, NodeView, OpRule, Relations, Slot, Summary, Unsupported};
+use super::{AxisId, Meaning, NodeView, OpRule, Relations, Slot, Summary, Unsupported};
 use crate::model::constant::movement::slice_range;
 
 /// Slice.
@@ -23,49 +23,62 @@ impl OpRule for Slice {
 
     fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported> {
         let (x, y) = (node.need(0)?, node.made()?);
-        let unknown = || Unsupported("has bounds that are computed from data".into());
-        let (starts, at_start) = node.ints_at("starts", 1).ok_or_else(unknown)?;
-        let (ends, at_end) = node.ints_at("ends", 2).ok_or_else(unknown)?;
-        let all = || (0..starts.len() as i64).collect();
-        let axes = if node.node.input(3).is_some() {
-            node.ints(3).ok_or_else(unknown)?
-        } else {
-            node.node.proto.attr_ints("axes").map_or_else(all, <[i64]>::to_vec)
-        };
-        let steps =
-            if node.node.input(4).is_some() { node.ints(4).ok_or_else(unknown)? } else { vec![1; starts.len()] };
-        let mut sliced = vec![false; x.rank()];
-        for (e, &axis) in axes.iter().enumerate() {
-            let k = x.normal(axis).ok_or_else(|| Unsupported("has an axis out of range".into()))?;
-            let (Some(&start), Some(&end), Some(&step)) = (starts.get(e), ends.get(e), steps.get(e)) else {
-                return Unsupported::because("has bounds of different lengths");
-            };
-            sliced[k] = true;
-            let n = x.dims[k];
-            let (from, count) =
-                slice_range(start, end, step, n as i64).ok_or_else(|| Unsupported("has a step of 0".into()))?;
-            if step == -1 && count == n && y.dims[k] == n {
-                rel.link_by(x.axis(k), (0..n).rev().collect(), y.axis(k));
-                continue;
-            }
-            if step != 1 || y.dims[k] != count {
-                rel.pin(x.axis(k), "it takes this axis in steps");
-                rel.pin(y.axis(k), "it takes this axis in steps");
-                continue;
-            }
-            let from = from as usize;
-            rel.link_at(x.axis(k), from, 1, y.axis(k));
-            position(rel, (at_start, e), &x, k, from);
-            position(rel, (at_end, e), &x, k, from + count);
+        if x.rank() != y.rank() {
+            return Unsupported::shapes();
         }
-        for k in (0..x.rank()).filter(|&k| !sliced[k]) {
+        let bounds = Bounds::of(node)?;
+        let axes = x.all_from_front(&bounds.axes)?;
+        for (e, &k) in axes.iter().enumerate() {
+            bounds.relate(rel, e, [x.axis(k), y.axis(k)])?;
+        }
+        for k in (0..x.rank()).filter(|k| !axes.contains(k)) {
             rel.link(x.axis(k), y.axis(k));
         }
         Ok(())
     }
 }
 
-/// The bound `at` stands before coordinate `p` of axis `k`.
-fn position(rel: &mut Relations<'_>, at: (Slot, usize), x: &super::Operand<'_>, k: usize, p: usize) {
-    rel.count(at, Meaning::Position, x.axis(k), 0..p);
+/// What a Slice is told, an element for each axis that it names; the bounds with where they stand.
+struct Bounds {
+    starts: (Vec<i64>, Slot),
+    ends: (Vec<i64>, Slot),
+    axes: Vec<i64>,
+    steps: Vec<i64>,
+}
+
+impl Bounds {
+    fn of(node: &NodeView<'_>) -> Result<Self, Unsupported> {
+        let unknown = || Unsupported("has bounds that are computed from data".into());
+        let starts = node.ints_at("starts", 1).ok_or_else(unknown)?;
+        let ends = node.ints_at("ends", 2).ok_or_else(unknown)?;
+        let count = starts.0.len();
+        let all = || (0..count as i64).collect();
+        let given = |slot: usize| node.node.input(slot).map(|_| node.ints(slot).ok_or_else(unknown)).transpose();
+        let in_attribute = || node.node.proto.attr_ints("axes").map(<[i64]>::to_vec);
+        let axes = given(3)?.or_else(in_attribute).unwrap_or_else(all);
+        let steps = given(4)?.unwrap_or_else(|| vec![1; count]);
+        Ok(Self { starts, ends, axes, steps })
+    }
+
+    /// What the element `e` says of an axis of the input and of the output.
+    fn relate(&self, rel: &mut Relations<'_>, e: usize, [x, y]: [AxisId; 2]) -> Result<(), Unsupported> {
+        let (Some(&start), Some(&end), Some(&step)) = (self.starts.0.get(e), self.ends.0.get(e), self.steps.get(e))
+        else {
+            return Unsupported::because("has bounds of different lengths");
+        };
+        let (n, made) = (rel.length(x), rel.length(y));
+        let range = slice_range(start, end, step, n as i64);
+        let (from, count) = range.ok_or_else(|| Unsupported("has a step of 0".into()))?;
+        match step {
+            -1 if count == n && made == n => rel.link_by(x, (0..n).rev().collect(), y),
+            1 if made == count => {
+                let from = from as usize;
+                rel.link_at(x, from, 1, y);
+                rel.count((self.starts.1, e), Meaning::Position, x, 0..from);
+                rel.count((self.ends.1, e), Meaning::Position, x, 0..from + count);
+            }
+            _ => rel.pin_all([x, y], "it takes this axis in steps"),
+        }
+        Ok(())
+    }
 }

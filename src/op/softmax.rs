@@ -22,14 +22,9 @@ impl OpRule for Softmax {
     fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported> {
         let (x, y) = (node.need(0)?, node.made()?);
         let flat = node.opset() < 13;
-        let axis = x.normal(node.attr_int("axis", if flat { 1 } else { -1 }));
-        let axis = axis.ok_or_else(|| Unsupported("has an axis out of range".into()))?;
-        for k in 0..x.rank() {
-            rel.link(x.axis(k), y.axis(k));
-            if k == axis || (flat && k > axis) {
-                rel.pin(x.axis(k), "each of its outputs depends on the whole axis");
-            }
-        }
-        Ok(())
+        let axis = node.axis(&x, "axis", if flat { 1 } else { -1 })?;
+        let mixed = axis..if flat { x.rank() } else { axis + 1 };
+        rel.pin_all(mixed.map(|k| x.axis(k)), "each of its outputs depends on the whole axis");
+        rel.link_all(&x, &y)
     }
 }

@@ -21,7 +21,7 @@ impl OpRule for Split {
 
     fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported> {
         let x = node.need(0)?;
-        let axis = x.normal(node.attr_int("axis", 0)).ok_or_else(|| Unsupported("has an axis out of range".into()))?;
+        let axis = node.axis(&x, "axis", 0)?;
         if node.node.input(1).is_some() && node.ints(1).is_none() {
             return Unsupported::because("has sizes that are computed from data");
         }
@@ -33,6 +33,9 @@ impl OpRule for Split {
         let mut offset = 0;
         for part in 0..node.node.outputs.len() {
             let y = node.output(part).ok_or_else(|| Unsupported("has an unused or unknown part".into()))?;
+            if y.rank() != x.rank() {
+                return Unsupported::shapes();
+            }
             for k in (0..x.rank()).filter(|&k| k != axis) {
                 rel.link(x.axis(k), y.axis(k));
             }

@@ -1,21 +1,12 @@
-//! Tile: `y[.., t n + i, ..] = x[.., i, ..]` for every repeat `t` (<https://onnx.ai/onnx/operators/onnx__Tile.html>);
-//! Expand: `y[.., i, ..] = x[.., i or 0, ..]` (<https://onnx.ai/onnx/operators/onnx__Expand.html>);
-//! ConstantOfShape: `y[..] = v` (<https://onnx.ai/onnx/operators/onnx__ConstantOfShape.html>). The lengths that they ask for are recomputed.
+//! Tile: `y[.., t n + i, ..] = x[.., i, ..]` for every repeat `t` (<https://onnx.ai/onnx/operators/onnx__Tile.html>). The repeats of an axis
+//! of length 1 are its length, and recomputed after a cut.
 
 use super::{AxisId, NodeView, OpRule, Relations, Slot, Summary, Unsupported};
 
 /// Tile.
 pub(super) struct Tile;
 
-/// Expand.
-pub(super) struct Expand;
-
-/// ConstantOfShape of a computed shape.
-pub(super) struct ConstantOfShape;
-
-const fn integers(slot: usize) -> Slot {
-    Slot::Input { slot, replaces: None }
-}
+const REPEATS: Slot = Slot::Input { slot: 1, replaces: None };
 
 impl OpRule for Tile {
     fn op_types(&self) -> &'static [&'static str] {
@@ -40,7 +31,7 @@ impl OpRule for Tile {
             let repeats = usize::try_from(r).unwrap_or(0);
             match (repeats, x.dims[k]) {
                 (1, _) => rel.link(x.axis(k), y.axis(k)),
-                (_, 1) => stretched(rel, x.axis(k), y.axis(k), (integers(1), k)),
+                (_, 1) => stretched(rel, x.axis(k), y.axis(k), (REPEATS, k)),
                 (_, n) if repeats.checked_mul(n) != Some(y.dims[k]) => {
                     return Unsupported::because("has repeats that do not fit what it makes");
                 }
@@ -50,65 +41,6 @@ impl OpRule for Tile {
                     rel.product(y.axis(k), &[times, x.axis(k)]);
                 }
             }
-        }
-        Ok(())
-    }
-}
-
-impl OpRule for Expand {
-    fn op_types(&self) -> &'static [&'static str] {
-        &["Expand"]
-    }
-
-    fn summary(&self) -> Summary {
-        Summary {
-            formula: "`y[.., i, ..] = x[.., i or 0, ..]`",
-            shrinks: "every axis; the shape follows",
-            judged: "by what reads it",
-        }
-    }
-
-    fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported> {
-        let (x, y) = (node.need(0)?, node.made()?);
-        let shape = node.ints(1).ok_or_else(|| Unsupported("has a shape that is computed from data".into()))?;
-        if shape.len() > y.rank() || x.rank() > y.rank() {
-            return Unsupported::because("has a shape that does not fit its input");
-        }
-        let (own, asked) = (y.rank() - x.rank(), y.rank() - shape.len());
-        for k in 0..y.rank() {
-            let at = k.checked_sub(asked).filter(|&e| shape[e] == y.dims[k] as i64 && y.dims[k] > 1);
-            match k.checked_sub(own) {
-                Some(i) if x.dims[i] == y.dims[k] => rel.link(x.axis(i), y.axis(k)),
-                Some(i) => rel.free(x.axis(i)),
-                None => {}
-            }
-            rel.free(y.axis(k));
-            if let Some(e) = at {
-                rel.count_all((integers(1), e), y.axis(k));
-            }
-        }
-        Ok(())
-    }
-}
-
-impl OpRule for ConstantOfShape {
-    fn op_types(&self) -> &'static [&'static str] {
-        &["ConstantOfShape"]
-    }
-
-    fn summary(&self) -> Summary {
-        Summary { formula: "`y[..] = v`", shrinks: "every axis; the shape follows", judged: "by what reads it" }
-    }
-
-    fn relate(&self, node: &NodeView<'_>, rel: &mut Relations<'_>) -> Result<(), Unsupported> {
-        let y = node.made()?;
-        let shape = node.ints(0).ok_or_else(|| Unsupported("has a shape that is computed from data".into()))?;
-        if shape.len() != y.rank() {
-            return Unsupported::because("has a shape that does not fit what it makes");
-        }
-        for (k, axis) in y.axes().enumerate() {
-            rel.free(axis);
-            rel.count_all((integers(0), k), axis);
         }
         Ok(())
     }

@@ -22,7 +22,7 @@ impl OpRule for Transpose {
             return Unsupported::because("has a permutation that does not fit its input");
         }
         for (k, &p) in perm.iter().enumerate() {
-            let from = x.normal(p).ok_or_else(|| Unsupported("has an axis out of range".into()))?;
+            let from = x.from_front(p)?;
             rel.link(x.axis(from), y.axis(k));
         }
         Ok(())

@@ -61,8 +61,7 @@ pub(super) fn compute(node: &NodeProto, inputs: &[Option<Tensor>], opset: i64) -
         "Mul" => zip(x, second()?, |a, b| a.checked_mul(b), |a, b| a * b),
         "Div" => zip(x, second()?, |a, b| a.checked_div(b), |a, b| a / b),
         "Mod" if node.attr_int("fmod") != Some(1) => {
-            zip(x, second()?, |a, b| (b != 0).then(|| a.rem_euclid(b)), |_, _| f32::NAN)
-                .filter(|t| t.dtype != DataType::Float)
+            zip(x, second()?, modulo, |_, _| f32::NAN).filter(|t| t.dtype != DataType::Float)
         }
         "Max" if inputs.len() == 2 => zip(x, second()?, |a, b| Some(a.max(b)), f32::max),
         "Min" if inputs.len() == 2 => zip(x, second()?, |a, b| Some(a.min(b)), f32::min),
@@ -76,6 +75,12 @@ pub(super) fn compute(node: &NodeProto, inputs: &[Option<Tensor>], opset: i64) -
         "ReduceProd" => reduce_prod(node, x, axes("axes")),
         _ => None,
     }
+}
+
+/// The remainder that has the sign of the divisor, as ONNX's Mod has it.
+fn modulo(a: i64, b: i64) -> Option<i64> {
+    let rest = a.checked_rem(b)?;
+    Some(if rest != 0 && (rest < 0) != (b < 0) { rest + b } else { rest })
 }
 
 fn cast(x: &Tensor, to: DataType) -> Option<Tensor> {
@@ -188,6 +193,19 @@ fn reduce_prod(node: &NodeProto, x: &Tensor, axes: Option<Vec<i64>>) -> Option<T
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_remainder_has_the_sign_of_its_divisor() {
+        let node = NodeProto { op_type: Some("Mod".into()), ..NodeProto::default() };
+        let rest = |a: i64, b: i64| {
+            let [a, b] = [a, b].map(|v| Some(Tensor::from_ints(vec![], &[v])));
+            compute(&node, &[a, b], 13).and_then(|t| t.ints())
+        };
+        for (a, b, expected) in [(7, 3, 1), (-7, 3, 2), (7, -3, -2), (-7, -3, -1), (6, -3, 0)] {
+            assert_eq!(rest(a, b), Some(vec![expected]), "{a} mod {b}");
+        }
+        assert_eq!((rest(1, 0), rest(i64::MIN, -1)), (None, None));
+    }
 
     #[test]
     fn what_no_machine_holds_stays_unknown() {

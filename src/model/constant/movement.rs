@@ -1,5 +1,6 @@
 //! Operators that move elements and compute nothing: one index formula each, for every element type of a byte and more.
 
+use crate::model::attr::from_front;
 use crate::model::tensor::{Tensor, element_bits};
 
 /// Elements that a computed constant may have, beyond which it stays unknown.
@@ -11,12 +12,6 @@ pub(super) struct Bounds {
     pub(super) ends: Vec<i64>,
     pub(super) axes: Option<Vec<i64>>,
     pub(super) steps: Option<Vec<i64>>,
-}
-
-/// An axis counted from the front.
-fn normal(axis: i64, rank: usize) -> Option<usize> {
-    let a = if axis < 0 { axis + rank as i64 } else { axis };
-    usize::try_from(a).ok().filter(|&a| a < rank)
 }
 
 fn with_dims(x: &Tensor, dims: Vec<usize>) -> Option<Tensor> {
@@ -67,7 +62,7 @@ pub(crate) fn reshape(x: &Tensor, shape: &[i64], allow_zero: bool) -> Option<Ten
 
 pub(super) fn unsqueeze(x: &Tensor, axes: &[i64]) -> Option<Tensor> {
     let rank = x.dims.len() + axes.len();
-    let new = axes.iter().map(|&a| normal(a, rank)).collect::<Option<Vec<_>>>()?;
+    let new = axes.iter().map(|&a| from_front(a, rank)).collect::<Option<Vec<_>>>()?;
     let mut old = x.dims.iter();
     let dims =
         (0..rank).map(|k| if new.contains(&k) { Some(1) } else { old.next().copied() }).collect::<Option<Vec<_>>>()?;
@@ -77,7 +72,7 @@ pub(super) fn unsqueeze(x: &Tensor, axes: &[i64]) -> Option<Tensor> {
 pub(super) fn squeeze(x: &Tensor, axes: Option<&[i64]>) -> Option<Tensor> {
     let rank = x.dims.len();
     let gone = match axes {
-        Some(axes) => axes.iter().map(|&a| normal(a, rank)).collect::<Option<Vec<_>>>()?,
+        Some(axes) => axes.iter().map(|&a| from_front(a, rank)).collect::<Option<Vec<_>>>()?,
         None => (0..rank).filter(|&k| x.dims[k] == 1).collect(),
     };
     with_dims(x, (0..rank).filter(|k| !gone.contains(k)).map(|k| x.dims[k]).collect())
@@ -85,14 +80,14 @@ pub(super) fn squeeze(x: &Tensor, axes: Option<&[i64]>) -> Option<Tensor> {
 
 pub(super) fn flatten(x: &Tensor, axis: i64) -> Option<Tensor> {
     let rank = x.dims.len();
-    let a = if axis == rank as i64 { rank } else { normal(axis, rank)? };
+    let a = if axis == rank as i64 { rank } else { from_front(axis, rank)? };
     with_dims(x, vec![x.dims[..a].iter().product(), x.dims[a..].iter().product()])
 }
 
 pub(crate) fn transpose(x: &Tensor, perm: Option<&[i64]>) -> Option<Tensor> {
     let rank = x.dims.len();
     let perm: Vec<usize> = match perm {
-        Some(p) => p.iter().map(|&a| normal(a, rank)).collect::<Option<_>>()?,
+        Some(p) => p.iter().map(|&a| from_front(a, rank)).collect::<Option<_>>()?,
         None => (0..rank).rev().collect(),
     };
     if perm.len() != rank {
@@ -104,7 +99,7 @@ pub(crate) fn transpose(x: &Tensor, perm: Option<&[i64]>) -> Option<Tensor> {
 
 pub(super) fn concat(parts: &[&Tensor], axis: i64) -> Option<Tensor> {
     let first = parts.first()?;
-    let a = normal(axis, first.dims.len())?;
+    let a = from_front(axis, first.dims.len())?;
     let width = element_bits(first.dtype).filter(|b| *b >= 8)? / 8;
     let same = |t: &Tensor| {
         t.dtype == first.dtype
@@ -131,7 +126,7 @@ pub(super) fn slice(x: &Tensor, bounds: &Bounds) -> Option<Tensor> {
     let rank = x.dims.len();
     let mut range: Vec<(i64, i64, usize)> = x.dims.iter().map(|&d| (0, 1, d)).collect();
     for k in 0..bounds.starts.len() {
-        let axis = bounds.axes.as_ref().map_or(Some(k), |a| normal(*a.get(k)?, rank))?;
+        let axis = bounds.axes.as_ref().map_or(Some(k), |a| from_front(*a.get(k)?, rank))?;
         let step = bounds.steps.as_ref().map_or(Some(1), |s| s.get(k).copied())?;
         let length = *x.dims.get(axis)? as i64;
         let (start, count) = slice_range(*bounds.starts.get(k)?, *bounds.ends.get(k)?, step, length)?;
@@ -163,8 +158,8 @@ pub(crate) fn slice_range(start: i64, end: i64, step: i64, length: i64) -> Optio
 }
 
 pub(super) fn gather(x: &Tensor, index: &Tensor, axis: i64) -> Option<Tensor> {
-    let a = normal(axis, x.dims.len())?;
-    let index_of = index.ints()?.into_iter().map(|i| normal(i, x.dims[a])).collect::<Option<Vec<_>>>()?;
+    let a = from_front(axis, x.dims.len())?;
+    let index_of = index.ints()?.into_iter().map(|i| from_front(i, x.dims[a])).collect::<Option<Vec<_>>>()?;
     let mut out = x.select(a, &index_of).ok()?;
     out.dims.splice(a..=a, index.dims.iter().copied());
     Some(out)

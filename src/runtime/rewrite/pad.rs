@@ -3,6 +3,7 @@
 
 use super::{Answer, Operands, Parts, Refusal, list, refuse};
 use crate::model::Tensor;
+use crate::model::attr::from_front;
 use crate::model::proto::NodeProto;
 
 pub(super) fn pad(node: &NodeProto, about: &Operands<'_>) -> Answer {
@@ -53,14 +54,14 @@ pub(super) fn pad(node: &NodeProto, about: &Operands<'_>) -> Answer {
 /// The amounts at all axes; those that are not named get 0.
 fn of_all_axes(amounts: &[i64], about: &Operands<'_>) -> Result<Vec<i64>, Refusal> {
     let Some(axes) = about.ints(3) else { return refuse("its axes are computed") };
-    let rank = about.rank(0)?;
-    let mut all = vec![0; 2 * rank as usize];
+    let rank = about.dims(0)?.len();
+    let mut all = vec![0; 2 * rank];
     for (k, axis) in axes.iter().enumerate() {
-        let at = usize::try_from(if *axis < 0 { axis + rank } else { *axis }).ok().filter(|a| *a < rank as usize);
-        let (Some(at), Some(begin), Some(end)) = (at, amounts.get(k), amounts.get(axes.len() + k)) else {
+        let (Some(at), Some(begin), Some(end)) = (from_front(*axis, rank), amounts.get(k), amounts.get(axes.len() + k))
+        else {
             return refuse("its axes do not fit its pads");
         };
-        (all[at], all[rank as usize + at]) = (*begin, *end);
+        (all[at], all[rank + at]) = (*begin, *end);
     }
     Ok(all)
 }

@@ -5,6 +5,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::error::Result;
+use crate::model::attr::from_front;
 use crate::model::proto::{DataType, NodeProto, TensorProto, TypeProto, TypeValue};
 use crate::model::{Constants, Graph, Known, Model, Node, NodeId, Tensor, ValueId};
 
@@ -105,9 +106,8 @@ fn dequantized(x: &Tensor, scale: &Tensor, zero: Option<&Tensor>, node: &NodePro
 
 /// Elements between one channel and the next.
 fn inner(x: &Tensor, channels: usize, node: &NodeProto) -> Option<usize> {
-    let axis = node.attr_int("axis").unwrap_or(1);
-    let axis = usize::try_from(if axis < 0 { axis + x.dims.len() as i64 } else { axis }).ok()?;
-    (*x.dims.get(axis)? == channels).then(|| x.dims[axis + 1..].iter().product::<usize>().max(1))
+    let axis = from_front(node.attr_int("axis").unwrap_or(1), x.dims.len())?;
+    (x.dims[axis] == channels).then(|| x.dims[axis + 1..].iter().product::<usize>().max(1))
 }
 
 #[cfg(test)]

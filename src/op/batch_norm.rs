@@ -1,7 +1,9 @@
 //! BatchNormalization: `y[n, c, p] = scale[c] (x[n, c, p] - mean[c]) / sqrt(var[c] + e) + bias[c]`
 //! (<https://onnx.ai/onnx/operators/onnx__BatchNormalization.html>).
 
-use super::{NodeView, OpRule, Relations, Role, Summary, Unsupported};
+use std::ops::Range;
+
+use super::{AxisId, NodeView, OpRule, Relations, Role, Summary, Unsupported};
 
 /// BatchNormalization in inference.
 pub(super) struct BatchNormalization;
@@ -27,12 +29,22 @@ impl OpRule for BatchNormalization {
         if x.rank() < 2 || node.attr_int("spatial", 1) == 0 {
             return Unsupported::because("does not normalise channels");
         }
-        x.axes().zip(y.axes()).for_each(|(a, b)| rel.link(a, b));
-        for slot in 1..5 {
-            let v = node.need(slot)?;
-            rel.link(v.axis(0), y.axis(1));
-            rel.role(v.axis(0), Role::PerChannel);
-        }
-        Ok(())
+        rel.link_all(&x, &y)?;
+        per_channel(node, rel, 1..5, y.axis(1))
     }
+}
+
+/// The vectors in these slots have a number for each coordinate of `channels`. Errors where one is not there.
+pub(super) fn per_channel(
+    node: &NodeView<'_>,
+    rel: &mut Relations<'_>,
+    slots: Range<usize>,
+    channels: AxisId,
+) -> Result<(), Unsupported> {
+    for slot in slots {
+        let v = node.need(slot)?;
+        rel.link(v.axis(0), channels);
+        rel.role(v.axis(0), Role::PerChannel);
+    }
+    Ok(())
 }
