@@ -58,7 +58,7 @@ pub struct CoupledGroup {
     pub units: Vec<Unit>,
     /// Its axes, with the coordinates that a unit has in each.
     pub axes: Vec<(AxisId, u32)>,
-    /// Whether removing a unit equals multiplying it by zero where contractions read it.
+    /// Whether removing a unit equals setting it to zero where contractions read it.
     pub exact: bool,
     /// Whether an Add joins two activations that both carry it.
     pub residual: bool,

@@ -4,8 +4,23 @@
 //! The pipeline is the architecture. Each stage is one module, takes what came before by reference and returns a new value:
 //!
 //! ```text
-//! read -> shape -> couple -> score -> plan -> cut -> verify -> report -> write
+//! read -> shape -> couple -> score -> plan -> cut -> write -> verify -> report
 //! ```
+//!
+//! | stage | module | takes | gives |
+//! |---|---|---|---|
+//! | read, write | [`model`] | a file | a [`Model`], and back: what no stage edits is written as it was |
+//! | shape | [`shape`] | dims of inputs | dims of every value, and once more where open dims are larger |
+//! | couple | [`couple`] | what the rules of [`op`] say | units, coupled groups, and what holds the other channels |
+//! | score | [`score`] | the filters of each group | a score for each unit |
+//! | plan | [`plan`] | a budget | the units that go |
+//! | cut | [`cut`] | the coordinates that go | the file's content without them |
+//! | verify | [`verify`] | the original, and the file that was written | a proof, or the first difference |
+//! | report | [`report`] | what happened | plain data, and text |
+//!
+//! [`pipeline`] strings them together: the model is written to a temporary place, judged there, and put into its own only where the judge
+//! agrees. [`runtime`] is all that knows of tract, [`cost`] counts, [`build`] writes graphs as expressions. What a module may import stands in
+//! `tests/it/tidy.rs`, which keeps it true.
 //!
 //! ```no_run
 //! use secateur::{Model, pipeline::{prune, Destination, PruneOptions}};

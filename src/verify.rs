@@ -1,7 +1,7 @@
 //! The judge: proves the file that was written, by running it beside its twin.
 //!
-//! The twin is the original's structure with the pruned model's values at the kept coordinates, multiplied by 0/1 masks where each
-//! contraction reads removed channels. Both run on seeded inputs, and the output of every contraction must agree on what was kept.
+//! The twin is the original's structure with the pruned model's values at the kept coordinates, and zeros where a contraction reads
+//! removed channels. Both run on seeded inputs, and the output of every contraction must agree on what was kept.
 //!
 //! Invariant: the judge knows nothing of the analysis. It has tables of its own, and trusts neither the coupling nor the cut.
 

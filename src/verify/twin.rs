@@ -1,4 +1,5 @@
-//! The twin: the original's structure, every reader with its own copy of each constant, and 0/1 masks where contractions read removed channels.
+//! The twin: the original's structure, every reader with its own copy of each constant, and masks that put zeros where contractions read
+//! removed channels.
 
 use std::collections::HashMap;
 

@@ -17,6 +17,7 @@ mod quantize;
 mod reference;
 mod shape;
 mod space;
+mod table;
 
 /// A stem of 16 channels, what `build` makes of it, a last convolution where that is an image, and a Gemm.
 pub(crate) fn network(opset: i64, build: impl Fn(&mut GraphBuilder, &Val) -> Val) -> Model {
