@@ -19,9 +19,17 @@ pub struct Shuffle {
     pub index: Vec<usize>,
 }
 
-/// All shuffles of a graph: those that are shuffles at the given dims and at larger ones.
+/// The shuffles of a graph: those that are shuffles at the given dims and at larger ones. A node is part of one at the most, the first: what
+/// lies within a shuffle is not spoken of, so that no other may read it.
 pub(super) fn find(facts: &Facts<'_>) -> Vec<Shuffle> {
-    facts.graph.nodes().iter().filter_map(|first| starting_at(facts, first)).collect()
+    let mut found: Vec<Shuffle> = Vec::new();
+    for shuffle in facts.graph.nodes().iter().filter_map(|first| starting_at(facts, first)) {
+        let taken = |node: &NodeId| found.iter().any(|s| s.nodes.contains(node));
+        if !shuffle.nodes.iter().any(taken) {
+            found.push(shuffle);
+        }
+    }
+    found
 }
 
 fn starting_at(facts: &Facts<'_>, first: &Node<'_>) -> Option<Shuffle> {

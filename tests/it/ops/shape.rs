@@ -60,3 +60,17 @@ fn a_joined_shape_with_readers_that_disagree_stays() {
     });
     assert_eq!((lost(&cuts, "a.weight"), lost(&cuts, "b.weight"), lost(&cuts, "stem.weight")), (0, 0, 8));
 }
+
+/// Two permutations that share a Reshape: the second reads what lies within the first.
+#[test]
+fn shuffles_that_overlap_are_not_taken_for_two() {
+    let cuts = check(|g, x| {
+        let y = g.reshape(x, &[0, 128, 2, 4], &[1, 128, 2, 4], "/split");
+        let y = g.transpose(&y, &[0, 1, 3, 2], "/turn");
+        let y = g.reshape(&y, &[0, 16, 8, 8], &[1, 16, 8, 8], "/between");
+        let y = g.transpose(&y, &[0, 2, 1, 3], "/turn2");
+        let y = g.reshape(&y, &[0, 128, 4, 2], &[1, 128, 4, 2], "/last");
+        g.conv(&y, "/c", Conv::square(8, 1))
+    });
+    assert_eq!((lost(&cuts, "stem.weight"), lost(&cuts, "c.weight")), (8, 4));
+}
