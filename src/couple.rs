@@ -1,27 +1,27 @@
 //! Which channels live and die together: the rules' statements, solved once into units and coupled groups.
 
-use std::collections::HashMap;
-use std::ops::Range;
-
 use crate::error::{Error, Result};
 use crate::model::removed::Kind;
 use crate::model::{Constants, Dims, Graph, NodeId, Removed, Source, ValueId};
-use crate::op::{self, Axis, AxisId, AxisTable, NodeView, Owner, Statements};
+use crate::op::{Axis, AxisId, AxisTable, Owner, Statements};
 
 mod balance;
 pub mod explain;
+mod gone;
 pub mod graph;
 mod group;
 pub mod payload;
+mod relate;
 mod roles;
 mod shuffle;
 pub mod solve;
 
 pub use balance::{Partition, Share};
+pub use gone::Gone;
 pub use shuffle::Shuffle;
 
 use explain::Held;
-use payload::{Kept, Payloads};
+use payload::{Conflict, Payloads};
 
 /// What the analysis knows of a graph.
 #[derive(Debug, Clone, Copy)]
@@ -98,104 +98,7 @@ pub struct Coupling {
 pub fn couple(facts: &Facts<'_>) -> Result<Coupling> {
     let known = facts.constants.at(facts.graph, facts.dims)?;
     let table = AxisTable::new(facts.graph, facts.dims, &known);
-    Coupling::from_statements(facts, relate(facts, &table, &known))
-}
-
-/// What every node and the graph's interface say.
-fn relate(facts: &Facts<'_>, table: &AxisTable<'_>, known: &Constants) -> Statements {
-    let mut said = Statements::new(table);
-    pin_interface(facts, table, known, &mut said);
-    let live = facts.graph.live();
-    let shuffles = shuffle::find(facts);
-    for node in facts.graph.nodes().iter().filter(|n| !known.covers(n)) {
-        let view = NodeView { graph: facts.graph, node, table, known };
-        let mut rel = said.about(node.id);
-        if let Some(shuffle) = shuffles.iter().find(|s| s.nodes.contains(&node.id)) {
-            if shuffle.nodes[2] == node.id {
-                permute(&mut rel, table, shuffle);
-            }
-            continue;
-        }
-        if !node.outputs.iter().flatten().any(|o| live[o.index()]) && !roles::is_followed(node) {
-            // A sum over a weight's axis is no contraction that a mask could stand for: what it makes is a constant of its own.
-            rel.close(view.operands(), &format!("{} makes a constant in a way that is not followed", node.op()));
-            continue;
-        }
-        let reason = match op::rule(node.proto).map(|rule| rule.relate(&view, &mut rel)) {
-            Some(Ok(())) => format!("{} says nothing of this axis", node.op()),
-            Some(Err(unsupported)) => {
-                view.operands()
-                    .flat_map(|o| o.axes())
-                    .for_each(|a| rel.pin(a, &format!("{} {}", node.op(), unsupported.0)));
-                String::new()
-            }
-            None => format!("{} has no rule here, so all that it touches stays", node.op()),
-        };
-        rel.close(view.operands(), &reason);
-    }
-    roles::inherit(facts, table, known, &live, &mut said);
-    said
-}
-
-/// A shuffle permutes one axis and leaves the others alone; what lies between its nodes is not spoken of.
-fn permute(rel: &mut op::Relations<'_>, table: &AxisTable<'_>, shuffle: &Shuffle) {
-    let operand = |value| table.operand(value, shuffle.nodes[0]);
-    let (Some(x), Some(y)) = (operand(shuffle.x), operand(shuffle.y)) else { return };
-    for k in 0..x.rank() {
-        if k == shuffle.axis {
-            rel.link_by(x.axis(k), shuffle.index.clone(), y.axis(k));
-        } else {
-            rel.link(x.axis(k), y.axis(k));
-        }
-    }
-}
-
-/// Graph inputs and outputs, what subgraphs read, and what is computed from shapes keep their dims.
-fn pin_interface(facts: &Facts<'_>, table: &AxisTable<'_>, known: &Constants, said: &mut Statements) {
-    for id in facts.graph.value_ids() {
-        let value = facts.graph.value(id);
-        let name = value.name;
-        let reason = match value.source {
-            Source::Input => format!("it is the graph input '{name}'"),
-            Source::Sparse => format!("'{name}' is stored as a sparse tensor"),
-            _ if value.is_output => format!("it is the graph output '{name}'"),
-            _ if value.captured => format!("a subgraph reads '{name}'"),
-            _ if known.is_from_dims(id) => format!("'{name}' is computed from shapes"),
-            _ => continue,
-        };
-        for axis in table.all_axes(facts.graph, id) {
-            said.pins.push(op::relations::Pin { axis, node: None, reason: reason.clone() });
-        }
-    }
-}
-
-/// The coordinates that go when units go.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Gone {
-    by_axis: HashMap<AxisId, Vec<usize>>,
-}
-
-impl Gone {
-    /// Of these units.
-    pub fn new<'u>(units: impl Iterator<Item = &'u Unit>) -> Self {
-        let mut gone = Self::default();
-        for (axis, i) in units.flat_map(|u| &u.coordinates) {
-            gone.by_axis.entry(*axis).or_default().push(*i as usize);
-        }
-        gone.by_axis.values_mut().for_each(|v| v.sort_unstable());
-        gone
-    }
-
-    /// Of an axis, sorted.
-    pub fn of(&self, axis: AxisId) -> &[usize] {
-        self.by_axis.get(&axis).map_or(&[], Vec::as_slice)
-    }
-}
-
-impl Kept for Gone {
-    fn kept(&self, axis: AxisId, range: Range<usize>) -> usize {
-        range.len() - self.of(axis).iter().filter(|i| range.contains(i)).count()
-    }
+    Coupling::from_statements(facts, relate::relate(facts, &table, &known))
 }
 
 impl Coupling {
@@ -244,13 +147,11 @@ impl Coupling {
 
     /// Takes groups away that lie in the blocks of a grouped convolution so that no choice of units is balanced.
     fn drop_uneven(&mut self, facts: &Facts<'_>) {
-        let uneven = |g: &CoupledGroup| balance::uneven(&self.statements, g).map(|node| (g.id, node));
-        let dropped: Vec<(usize, NodeId)> = self.groups.iter().filter_map(uneven).collect();
-        self.drop_groups(
-            facts,
-            &dropped,
-            |_| "needs equally many channels in each of its groups, which these cannot give",
-        );
+        let reason = "needs equally many channels in each of its groups, which these cannot give";
+        let uneven =
+            |g: &CoupledGroup| balance::uneven(&self.statements, g).map(|node| (g.id, Conflict { node, reason }));
+        let dropped: Vec<(usize, Conflict)> = self.groups.iter().filter_map(uneven).collect();
+        self.drop_groups(facts, &dropped);
     }
 
     /// Takes groups away whose removal would leave a computed shape wrong beyond mending: each is tried with one unit and with two.
@@ -266,18 +167,17 @@ impl Coupling {
                 }
             }
         }
-        let nodes: Vec<(usize, NodeId)> = dropped.iter().map(|(id, conflict)| (*id, conflict.node)).collect();
-        self.drop_groups(facts, &nodes, |i| dropped[i].1.reason);
+        self.drop_groups(facts, &dropped);
         Ok(())
     }
 
     /// Takes groups away for the sake of a node each: their filters are pinned by it.
-    fn drop_groups(&mut self, facts: &Facts<'_>, dropped: &[(usize, NodeId)], reason: impl Fn(usize) -> &'static str) {
+    fn drop_groups(&mut self, facts: &Facts<'_>, dropped: &[(usize, Conflict)]) {
         let filters = group::filter_axes(facts, &self.statements);
-        for (i, &(id, node)) in dropped.iter().enumerate() {
-            let reason = format!("{} {}", facts.graph.node(node).op(), reason(i));
-            for &(axis, layer, _) in filters.iter().filter(|f| self.groups[id].axes.iter().any(|g| g.0 == f.0)) {
-                self.pinned.push(Pinned { axis, layer, node: Some(node), reason: reason.clone() });
+        for (id, conflict) in dropped {
+            let reason = format!("{} {}", facts.graph.node(conflict.node).op(), conflict.reason);
+            for &(axis, layer, _) in filters.iter().filter(|f| self.groups[*id].axes.iter().any(|g| g.0 == f.0)) {
+                self.pinned.push(Pinned { axis, layer, node: Some(conflict.node), reason: reason.clone() });
             }
         }
         self.groups.retain(|g| dropped.iter().all(|d| d.0 != g.id));
@@ -295,21 +195,18 @@ fn check_size(facts: &Facts<'_>, said: &Statements) -> Result<()> {
         return Ok(());
     }
     let longest = said.axes.iter().max_by_key(|a| a.length);
-    let name = longest.and_then(|a| match a.owner {
-        Owner::Value { value, .. } => Some((facts.graph.name(value), a.length)),
-        Owner::Blocks { .. } | Owner::Virtual { .. } => None,
-    });
+    let name = longest.and_then(|a| Some((facts.graph.name(a.owner.place()?.0), a.length)));
     let (name, length) = name.unwrap_or(("", 0));
     Err(Error::bad_model(format!("its axes are too long to be real: '{name}' has one of {length}")))
 }
 
 /// What one axis of a value loses, as one of its readers sees it; `None` where it loses nothing or is no axis of a value.
 pub(crate) fn entry(facts: &Facts<'_>, axis: &Axis, gone: &[usize]) -> Option<(ValueId, Removed)> {
-    let (value, k, blocks, reader) = match axis.owner {
-        _ if gone.is_empty() => return None,
-        Owner::Value { value, reader, axis } => (value, axis, None, reader),
-        Owner::Blocks { value, blocks } => (value, 1, Some(blocks), None),
-        Owner::Virtual { .. } => return None,
+    let (value, k) = axis.owner.place().filter(|_| !gone.is_empty())?;
+    let (blocks, reader) = match axis.owner {
+        Owner::Value { reader, .. } => (None, reader),
+        Owner::Blocks { blocks, .. } => (Some(blocks), None),
+        Owner::Virtual { .. } => (None, None),
     };
     let length = axis.length / blocks.unwrap_or(1);
     let of_block = |b: usize| gone.iter().filter(|&&i| i / length == b).map(|i| i % length).collect();

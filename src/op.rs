@@ -128,6 +128,14 @@ pub fn rule(node: &NodeProto) -> Option<&'static dyn OpRule> {
     found.copied().filter(|_| node.in_default_domain())
 }
 
+/// The length of the axis of a contraction's output on which its filters lie; `None` where the output has too few axes.
+pub fn filters(op_type: &str, output: &[usize]) -> Option<usize> {
+    match op_type {
+        "Conv" | "ConvTranspose" => output.get(1).copied(),
+        _ => output.last().copied(),
+    }
+}
+
 /// Dims of what a node reads and makes, by slot; `None` where empty or unknown.
 #[derive(Debug, Clone)]
 pub struct NodeDims<'a> {

@@ -81,11 +81,6 @@ impl Session {
         outputs.ok_or_else(|| Error::internal("a plan without one of its outputs"))
     }
 
-    /// The inputs that [`Session::run`] takes.
-    pub fn feeds(&self) -> &[Feed] {
-        &self.feeds
-    }
-
     fn prepare(model: &Model, feeds: &[Feed], outputs: &[String], runs: Runs) -> Result<Self> {
         let graph = model.graph()?;
         limits::check(&graph)?;

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use crate::couple::{CoupledGroup, Coupling, Facts};
 use crate::error::{Error, Result};
 use crate::model::ValueId;
-use crate::op::{AxisId, Owner, Role};
+use crate::op::{AxisId, Role};
 
 mod geometric_median;
 mod weights;
@@ -97,9 +97,9 @@ pub fn filters(facts: &Facts<'_>, coupling: &Coupling, group: &CoupledGroup) -> 
 fn filter_axes(facts: &Facts<'_>, coupling: &Coupling, group: &CoupledGroup) -> Vec<(AxisId, ValueId, usize)> {
     let filters = coupling.statements.roles.iter().filter(|r| r.role == Role::Filter);
     let filters: HashSet<AxisId> = filters.map(|r| r.axis).collect();
-    let of_constant = |axis: AxisId| match coupling.statements.axes[axis.index()].owner {
-        Owner::Value { value, axis: k, .. } if facts.constants.is_constant(value) => Some((axis, value, k)),
-        _ => None,
+    let of_constant = |axis: AxisId| {
+        let (value, k) = coupling.statements.axes[axis.index()].owner.place()?;
+        facts.constants.is_constant(value).then_some((axis, value, k))
     };
     group.axes.iter().map(|a| a.0).filter(|a| filters.contains(a)).filter_map(of_constant).collect()
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::solve::{BY_PRODUCT, SINGLE, Solution};
 use super::{Coupling, Facts};
 use crate::model::{Node, NodeId, ValueId};
-use crate::op::{AxisId, Owner, Role, Statements};
+use crate::op::{self, AxisId, Role, Statements};
 
 /// Channels of a layer that stay, all for one reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,9 +30,8 @@ pub(super) fn held(facts: &Facts<'_>, coupling: &Coupling, solution: &Solution) 
     let mut out = Vec::new();
     for layer in layers {
         let view = Layer { facts, coupling, solution, grouped: &grouped, layer };
-        let is_live = |axis: AxisId| match coupling.statements.axes[axis.index()].owner {
-            Owner::Value { value, .. } => live[value.index()],
-            Owner::Blocks { .. } | Owner::Virtual { .. } => false,
+        let is_live = |axis: AxisId| {
+            coupling.statements.axes[axis.index()].owner.place().is_some_and(|(value, _)| live[value.index()])
         };
         let filters: Vec<AxisId> = filters(&coupling.statements, layer.id).collect();
         // A layer with several filter axes is held where the one with the most freedom is.
@@ -82,8 +81,7 @@ fn filters(said: &Statements, node: NodeId) -> impl Iterator<Item = AxisId> {
 fn without_rule(facts: &Facts<'_>, said: &Statements, layer: &Node<'_>) -> Held {
     let reason = said.pins.iter().find(|p| p.node == Some(layer.id)).map(|p| p.reason.clone());
     let dims = layer.output(0).and_then(|o| facts.dims.get(o)).unwrap_or(&[]);
-    let channels = if layer.op().starts_with("Conv") { dims.get(1) } else { dims.last() };
-    let channels = channels.copied().unwrap_or(0);
+    let channels = op::filters(layer.op(), dims).unwrap_or(0);
     let reason = || reason.unwrap_or_else(|| format!("{} has operands of unknown shape", layer.op()));
     let (node, reason) = maker_of_unknown(facts, layer.id).unwrap_or_else(|| (layer.id, reason()));
     Held { layer: layer.id, node: Some(node), reason, channels, of: channels }
@@ -149,11 +147,8 @@ impl Layer<'_> {
         if let Some(pinned) = self.coupling.pinned.iter().find(|p| p.axis == axis) {
             return (pinned.node, pinned.reason.clone());
         }
-        let value = match self.coupling.statements.axes[axis.index()].owner {
-            Owner::Value { value, .. } => Some(value),
-            Owner::Blocks { .. } | Owner::Virtual { .. } => None,
-        };
-        let maker = value.and_then(|v| self.facts.graph.producer(v)).unwrap_or(self.layer);
+        let place = self.coupling.statements.axes[axis.index()].owner.place();
+        let maker = place.and_then(|(v, _)| self.facts.graph.producer(v)).unwrap_or(self.layer);
         (Some(maker.id), format!("{} computes the weights in a way that is not followed", maker.op()))
     }
 

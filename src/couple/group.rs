@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::solve::Solution;
 use super::{CoupledGroup, Facts, Pinned, Unit, explain};
 use crate::model::{NodeId, ValueId};
-use crate::op::{Assignment, AxisId, Owner, Role, Statements};
+use crate::op::{Assignment, AxisId, Role, Statements};
 
 /// The coupled groups of a solution, and the filter axes that stay whole.
 pub(super) fn groups(facts: &Facts<'_>, said: &Statements, solution: &Solution) -> (Vec<CoupledGroup>, Vec<Pinned>) {
@@ -37,9 +37,9 @@ pub(super) fn groups(facts: &Facts<'_>, said: &Statements, solution: &Solution) 
 
 /// Axes of constants along which filters lie, each with the first node that says so.
 pub(super) fn filter_axes(facts: &Facts<'_>, said: &Statements) -> Vec<(AxisId, NodeId, ValueId)> {
-    let constant = |r: &Assignment| match said.axes[r.axis.index()].owner {
-        Owner::Value { value, .. } if facts.constants.is_constant(value) => Some((r.axis, r.node, value)),
-        _ => None,
+    let constant = |r: &Assignment| {
+        let (value, _) = said.axes[r.axis.index()].owner.place()?;
+        facts.constants.is_constant(value).then_some((r.axis, r.node, value))
     };
     let filters = said.roles.iter().filter(|r| r.role == Role::Filter);
     let mut seen = HashSet::new();

@@ -6,12 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{Coupling, Facts, Shuffle};
+use super::{Coupling, Facts, Gone, Shuffle};
 use crate::error::Result;
 use crate::model::constant::Known;
 use crate::model::{Constants, Dims, Node, NodeId, ValueId};
 use crate::op::relations::{Count, Meaning, Slot};
-use crate::op::{AxisId, Owner, Statements};
+use crate::op::{Owner, Statements};
 
 mod part;
 
@@ -35,12 +35,6 @@ pub struct Conflict {
     pub reason: &'static str,
 }
 
-/// Kept coordinates of axes.
-pub trait Kept {
-    /// How many coordinates of `axis` within `range` stay.
-    fn kept(&self, axis: AxisId, range: std::ops::Range<usize>) -> usize;
-}
-
 /// What the rules and the dims say of integers, ready to be asked about cuts.
 #[derive(Debug)]
 pub struct Payloads<'a> {
@@ -53,7 +47,7 @@ pub struct Payloads<'a> {
 }
 
 impl<'a> Payloads<'a> {
-    /// For a graph and its coupling; `before`: what is known at the given dims.
+    /// For a graph and its coupling; `before`: what is known at the given dims. Errors where a constant is malformed.
     pub fn new(facts: &'a Facts<'a>, coupling: &'a Coupling, before: &'a Constants) -> Result<Self> {
         let said = &coupling.statements;
         let grown = facts.grown.map(|d| facts.constants.at(facts.graph, d)).transpose()?;
@@ -64,9 +58,9 @@ impl<'a> Payloads<'a> {
         Ok(Self { facts, said, shuffles: &coupling.shuffles, before, grown, by_node })
     }
 
-    /// The edits that a cut needs, or the first node that forbids it.
-    pub fn edits(&self, kept: &dyn Kept) -> Result<std::result::Result<Vec<Edit>, Conflict>> {
-        let dims = self.cut_dims(kept);
+    /// The edits that a cut needs, or the first node that forbids it. Errors where a constant is malformed.
+    pub fn edits(&self, gone: &Gone) -> Result<std::result::Result<Vec<Edit>, Conflict>> {
+        let dims = self.cut_dims(gone);
         let after = self.facts.constants.at(self.facts.graph, &dims)?;
         let mut edits = Vec::new();
         let replaced: Vec<NodeId> =
@@ -74,7 +68,7 @@ impl<'a> Payloads<'a> {
         let stays = |n: &&Node<'_>| !self.before.covers(n) && !replaced.contains(&n.id);
         for node in self.facts.graph.nodes().iter().filter(stays) {
             for slot in 0..node.inputs.len() {
-                match self.input(node, slot, &after, kept) {
+                match self.input(node, slot, &after, gone) {
                     Ok(new) => new.into_iter().for_each(|e| {
                         if !edits.contains(&e) {
                             edits.push(e)
@@ -86,13 +80,13 @@ impl<'a> Payloads<'a> {
         }
         for (node, slots) in self.by_node.iter().filter(|(n, _)| !replaced.contains(n)) {
             let node = self.facts.graph.node(*node);
-            edits.extend(slots.iter().filter_map(|(slot, counts)| self.absent_or_attr(node, *slot, counts, kept)));
+            edits.extend(slots.iter().filter_map(|(slot, counts)| self.absent_or_attr(node, *slot, counts, gone)));
         }
         Ok(Ok(edits))
     }
 
     /// The dims of every value once coordinates are gone.
-    fn cut_dims(&self, kept: &dyn Kept) -> Dims {
+    fn cut_dims(&self, gone: &Gone) -> Dims {
         let mut dims = self.facts.dims.clone();
         for (id, axis) in self.said.numbered() {
             let (value, k, blocks) = match axis.owner {
@@ -101,7 +95,7 @@ impl<'a> Payloads<'a> {
                 _ => continue,
             };
             if let Some(length) = dims.0.get_mut(value.index()).and_then(Option::as_mut).and_then(|d| d.get_mut(k)) {
-                *length = kept.kept(id, 0..axis.length) / blocks;
+                *length = gone.kept(id, 0..axis.length) / blocks;
             }
         }
         dims
@@ -112,12 +106,11 @@ impl<'a> Payloads<'a> {
         node: &Node<'_>,
         slot: usize,
         after: &Constants,
-        kept: &dyn Kept,
+        gone: &Gone,
     ) -> std::result::Result<Vec<Edit>, Conflict> {
         let Some(value) = node.input(slot) else { return Ok(Vec::new()) };
         let Some(before) = self.before.get(value) else { return Ok(Vec::new()) };
-        let is_here = |at: &Slot| matches!(at, Slot::Input { slot: s, .. } if *s == slot);
-        let found = self.by_node.get(&node.id).and_then(|slots| slots.iter().find(|(at, _)| is_here(at)));
+        let found = self.counts_at(node.id, slot);
         if found.is_none() && !self.before.is_from_dims(value) {
             return Ok(Vec::new());
         }
@@ -128,24 +121,30 @@ impl<'a> Payloads<'a> {
                 Err(conflict(node, "uses the number of channels in its arithmetic"))
             };
         };
-        let counts = found.map_or(&[][..], |(_, c)| c.as_slice());
-        let wanted = wanted(&ints, counts, kept);
-        if now.len() == wanted.len() && (0..now.len()).all(|e| self.same(counts, e, now[e], wanted[e], kept)) {
+        let counts = found.map_or(&[][..], |(_, counts)| counts);
+        let wanted = wanted(&ints, counts, gone);
+        if now.len() == wanted.len() && (0..now.len()).all(|e| self.same(counts, e, now[e], wanted[e], gone)) {
             return Ok(Vec::new());
         }
         if self.is_open(value, &ints) {
-            let parts = self.parts(value, &now, &wanted, kept);
+            let parts = self.parts(value, &now, &wanted, gone);
             let reason = "reads a shape that is computed from an open dimension, and would be wrong";
             return parts.ok_or_else(|| conflict(node, reason));
         }
-        let edit_slot = found.map_or(Slot::Input { slot, replaces: None }, |(at, _)| *at);
+        let edit_slot = found.map_or(Slot::Input { slot, replaces: None }, |(at, _)| at);
         Ok(vec![Edit { node: node.id, slot: edit_slot, ints: wanted }])
     }
 
-    fn same(&self, counts: &[&Count], element: usize, now: i64, wanted: i64, kept: &dyn Kept) -> bool {
+    /// The counts in an input slot of a node, and how they stand there.
+    fn counts_at(&self, node: NodeId, slot: usize) -> Option<(Slot, &[&'a Count])> {
+        let (at, counts) = self.by_node.get(&node)?.iter().find(|(at, _)| at.is_input(slot))?;
+        Some((*at, counts.as_slice()))
+    }
+
+    fn same(&self, counts: &[&Count], element: usize, now: i64, wanted: i64, gone: &Gone) -> bool {
         let found = counts.iter().find(|c| c.element == element && c.meaning != Meaning::Amount);
         let Some(count) = found else { return now == wanted };
-        let length = kept.kept(count.axis, 0..self.said.length(count.axis)) as i64;
+        let length = gone.kept(count.axis, 0..self.said.length(count.axis)) as i64;
         let from_front = if now < 0 { now.saturating_add(length) } else { now };
         match count.meaning {
             Meaning::Position => from_front.clamp(0, length) == wanted,
@@ -160,7 +159,7 @@ impl<'a> Payloads<'a> {
     }
 
     /// Integers in an attribute, or in a slot that is empty and says the same by default.
-    fn absent_or_attr(&self, node: &Node<'_>, slot: Slot, counts: &[&Count], kept: &dyn Kept) -> Option<Edit> {
+    fn absent_or_attr(&self, node: &Node<'_>, slot: Slot, counts: &[&Count], gone: &Gone) -> Option<Edit> {
         let present = match slot {
             Slot::Attr(name) => node.proto.attr_ints(name).map(<[i64]>::to_vec),
             Slot::Input { slot, .. } if node.input(slot).is_some() => return None,
@@ -168,21 +167,17 @@ impl<'a> Payloads<'a> {
         };
         let whole: Vec<i64> = counts.iter().map(|c| c.range.len() as i64).collect();
         let ints = present.unwrap_or(whole);
-        let wanted = wanted(&ints, counts, kept);
-        let same = (0..ints.len()).all(|e| self.same(counts, e, ints[e], wanted[e], kept));
+        let wanted = wanted(&ints, counts, gone);
+        let same = (0..ints.len()).all(|e| self.same(counts, e, ints[e], wanted[e], gone));
         (!same).then_some(Edit { node: node.id, slot, ints: wanted })
     }
 }
 
 impl Coupling {
-    /// The edits that removing `kept`'s complement needs, or what forbids it.
-    pub fn payload_edits(
-        &self,
-        facts: &Facts<'_>,
-        kept: &dyn Kept,
-    ) -> Result<std::result::Result<Vec<Edit>, Conflict>> {
+    /// The edits that a cut needs, or what forbids it. Errors where a constant is malformed.
+    pub fn payload_edits(&self, facts: &Facts<'_>, gone: &Gone) -> Result<std::result::Result<Vec<Edit>, Conflict>> {
         let known = facts.constants.at(facts.graph, facts.dims)?;
-        Payloads::new(facts, self, &known)?.edits(kept)
+        Payloads::new(facts, self, &known)?.edits(gone)
     }
 }
 
@@ -191,19 +186,19 @@ fn conflict(node: &Node<'_>, reason: &'static str) -> Conflict {
 }
 
 /// The integers as they must be; an index goes where the coordinate that it makes goes.
-fn wanted(ints: &[i64], counts: &[&Count], kept: &dyn Kept) -> Vec<i64> {
+fn wanted(ints: &[i64], counts: &[&Count], gone: &Gone) -> Vec<i64> {
     let mut out: Vec<Option<i64>> = ints.iter().copied().map(Some).collect();
     for count in counts {
         if let Some(v) = out.get_mut(count.element) {
-            *v = Some(kept.kept(count.axis, count.range.clone()) as i64).filter(|_| stays(count, kept));
+            *v = Some(gone.kept(count.axis, count.range.clone()) as i64).filter(|_| stays(count, gone));
         }
     }
     out.into_iter().flatten().collect()
 }
 
-fn stays(count: &Count, kept: &dyn Kept) -> bool {
+fn stays(count: &Count, gone: &Gone) -> bool {
     match count.meaning {
-        Meaning::Index { made } => kept.kept(made, count.element..count.element + 1) > 0,
+        Meaning::Index { made } => gone.kept(made, count.element..count.element + 1) > 0,
         Meaning::Amount | Meaning::Position => true,
     }
 }

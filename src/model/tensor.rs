@@ -99,11 +99,6 @@ impl Tensor {
         self.len() == 0
     }
 
-    /// Whether the elements are floating-point numbers that [`Tensor::floats`] can read.
-    pub fn is_float(&self) -> bool {
-        matches!(self.dtype, DataType::Float | DataType::Double | DataType::Float16 | DataType::Bfloat16)
-    }
-
     /// The elements as integers, if they are integers or booleans.
     pub fn ints(&self) -> Option<Vec<i64>> {
         fn each<const N: usize>(data: &[u8], f: impl Fn([u8; N]) -> i64) -> Vec<i64> {
@@ -159,40 +154,6 @@ impl Tensor {
         dims[axis] = index.len();
         let data = if bits < 8 { pack(&out, bits) } else { out };
         Ok(Self { dtype: self.dtype, dims, data: data.into() })
-    }
-
-    /// Writes `part` over the slices `index` along `axis`: the reverse of [`Tensor::select`].
-    pub fn scatter(&self, axis: usize, index: &[usize], part: &Self) -> Result<Self> {
-        let mut place: Vec<usize> = (0..self.dims.get(axis).copied().unwrap_or(0)).collect();
-        let length = place.len();
-        for (k, &i) in index.iter().enumerate() {
-            *place
-                .get_mut(i)
-                .ok_or_else(|| Error::internal(format!("index {i} of axis {axis} in {:?}", self.dims)))? = length + k;
-        }
-        self.join(axis, part)?.select(axis, &place)
-    }
-
-    fn join(&self, axis: usize, other: &Self) -> Result<Self> {
-        let fits = self.dims.len() == other.dims.len()
-            && self.dims.iter().zip(&other.dims).enumerate().all(|(k, (a, b))| k == axis || a == b);
-        if !fits || self.dtype != other.dtype || element_bits(self.dtype).is_none_or(|b| b < 8) {
-            return Err(Error::internal(format!(
-                "{:?} does not fit into {:?} along axis {axis}",
-                other.dims, self.dims
-            )));
-        }
-        let stride = |t: &Self| t.dims[axis..].iter().product::<usize>() * element_bits(t.dtype).unwrap_or(8) / 8;
-        let (a, b) = (stride(self), stride(other));
-        let outer: usize = self.dims[..axis].iter().product();
-        let mut out = Vec::with_capacity(self.data.len() + other.data.len());
-        for o in 0..outer {
-            out.extend_from_slice(&self.data[o * a..(o + 1) * a]);
-            out.extend_from_slice(&other.data[o * b..(o + 1) * b]);
-        }
-        let mut dims = self.dims.clone();
-        dims[axis] += other.dims[axis];
-        Ok(Self { dtype: self.dtype, dims, data: out.into() })
     }
 }
 
@@ -257,13 +218,6 @@ mod tests {
     fn select_repacks_types_narrower_than_a_byte() {
         let t = int4(&[1, 2, 3, 4, 5, 6, 7, 8, 9], vec![3, 3]);
         assert_eq!(t.select(1, &[0, 2]).unwrap(), int4(&[1, 3, 4, 6, 7, 9], vec![3, 2]));
-    }
-
-    #[test]
-    fn scatter_reverses_select() {
-        let t = Tensor::from_ints(vec![2, 3], &[0, 1, 2, 10, 11, 12]);
-        let part = Tensor::from_ints(vec![2, 2], &[7, 8, 17, 18]);
-        assert_eq!(t.scatter(1, &[0, 2], &part).unwrap().ints().unwrap(), [7, 1, 8, 17, 11, 18]);
     }
 
     #[test]

@@ -46,7 +46,18 @@ pub enum Owner {
     },
 }
 
-/// An axis: its owner, its length, what it is for.
+impl Owner {
+    /// The value, and which axis of it; `None` for a virtual axis.
+    pub fn place(self) -> Option<(ValueId, usize)> {
+        match self {
+            Self::Value { value, axis, .. } => Some((value, axis)),
+            Self::Blocks { value, .. } => Some((value, 1)),
+            Self::Virtual { .. } => None,
+        }
+    }
+}
+
+/// An axis: its owner and its length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Axis {
     /// What it belongs to.

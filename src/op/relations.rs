@@ -90,6 +90,13 @@ pub enum Slot {
     Attr(&'static str),
 }
 
+impl Slot {
+    /// Whether it is that input.
+    pub fn is_input(self, slot: usize) -> bool {
+        matches!(self, Self::Input { slot: own, .. } if own == slot)
+    }
+}
+
 /// How an integer counts coordinates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meaning {

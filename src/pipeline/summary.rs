@@ -8,6 +8,7 @@ use crate::couple::Coupling;
 use crate::error::Result;
 use crate::model::removed::Kind;
 use crate::model::{Constants, Graph, Model, Removed};
+use crate::op;
 use crate::plan::{self, Budget};
 use crate::report as data;
 use crate::shape::{InputShapes, Shapes};
@@ -122,10 +123,7 @@ fn layer(l: &cost::LayerCost) -> data::LayerCost {
 }
 
 fn change(before: &cost::LayerCost, after: Option<&cost::LayerCost>) -> data::LayerChange {
-    let channels = |l: &cost::LayerCost| match l.op.as_str() {
-        "Conv" | "ConvTranspose" => l.output_shape.get(1).copied(),
-        _ => l.output_shape.last().copied(),
-    };
+    let channels = |l: &cost::LayerCost| op::filters(&l.op, &l.output_shape);
     data::LayerChange {
         node: before.node.clone(),
         op: before.op.clone(),

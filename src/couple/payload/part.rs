@@ -1,19 +1,19 @@
 //! A shape that a Concat joins from lengths of an open input and from constants: where only the constants are wrong after a cut, these
 //! alone are written anew, and what is open stays open.
 
-use super::{Edit, Kept, Payloads, wanted};
+use super::{Edit, Gone, Payloads, wanted};
 use crate::model::constant::Known;
 use crate::model::proto::DataType;
 use crate::model::{Node, ValueId};
-use crate::op::relations::{Count, Meaning, Slot};
+use crate::op::relations::{Meaning, Slot};
 
 impl Payloads<'_> {
     /// New constants for the parts of the Concat that makes `value`, now `now`, so that it is `target`. `None` where a part that is
     /// computed is wrong, or where another reader wants other integers.
-    pub(super) fn parts(&self, value: ValueId, now: &[i64], target: &[i64], kept: &dyn Kept) -> Option<Vec<Edit>> {
+    pub(super) fn parts(&self, value: ValueId, now: &[i64], target: &[i64], gone: &Gone) -> Option<Vec<Edit>> {
         let graph = self.facts.graph;
         let concat = graph.producer(value).filter(|n| n.op() == "Concat" && n.proto.in_default_domain())?;
-        let agrees = |&(n, slot): &(_, usize)| self.wants(graph.node(n), slot, target, kept);
+        let agrees = |&(n, slot): &(_, usize)| self.wants(graph.node(n), slot, target, gone);
         let read = graph.value(value);
         if now.len() != target.len() || read.is_output || read.captured || !read.readers.iter().all(agrees) {
             return None;
@@ -33,13 +33,12 @@ impl Payloads<'_> {
     }
 
     /// Whether a reader, which computes with data, wants just these integers.
-    fn wants(&self, reader: &Node<'_>, slot: usize, target: &[i64], kept: &dyn Kept) -> bool {
-        let here = |at: &Slot| matches!(at, Slot::Input { slot: s, .. } if *s == slot);
-        let found = self.by_node.get(&reader.id).and_then(|slots| slots.iter().find(|(at, _)| here(at)));
-        let Some((_, counts)) = found.filter(|_| !self.before.covers(reader)) else { return false };
-        let amounts = counts.iter().all(|c: &&Count| c.meaning == Meaning::Amount);
+    fn wants(&self, reader: &Node<'_>, slot: usize, target: &[i64], gone: &Gone) -> bool {
+        let found = self.counts_at(reader.id, slot).filter(|_| !self.before.covers(reader));
+        let Some((_, counts)) = found else { return false };
+        let amounts = counts.iter().all(|c| c.meaning == Meaning::Amount);
         let ints = reader.input(slot).and_then(|v| self.before.get(v)?.ints());
-        amounts && ints.is_some_and(|ints| wanted(&ints, counts, kept) == target)
+        amounts && ints.is_some_and(|ints| wanted(&ints, counts, gone) == target)
     }
 
     fn constant_lengths(&self, part: ValueId) -> Option<&Known> {

@@ -26,11 +26,6 @@ impl Pending {
         self.model.path()
     }
 
-    /// The temporary file of its external data, if it has any.
-    pub fn data_path(&self) -> Option<&Path> {
-        self.data.as_ref().map(NamedTempFile::path)
-    }
-
     /// What was written, read again.
     pub fn read(&self) -> Result<Model> {
         let place = data_beside(&self.target);

@@ -3,8 +3,8 @@
 use super::obstacles::{obstacles, prunable};
 use super::{layer, total};
 use crate::cost;
-use crate::couple::{Coupling, Facts};
-use crate::op::Owner;
+use crate::couple::{CoupledGroup, Coupling, Facts, Pinned};
+use crate::op::AxisId;
 use crate::report as data;
 use crate::score::Scores;
 
@@ -28,15 +28,10 @@ pub(in crate::pipeline) fn inspection(facts: &Facts<'_>, coupling: &Coupling, sc
     }
 }
 
-fn group(facts: &Facts<'_>, coupling: &Coupling, g: &crate::couple::CoupledGroup, scores: &Scores) -> data::Group {
-    let axis = |&(id, per_unit): &(crate::op::AxisId, u32)| match coupling.statements.axes[id.index()].owner {
-        Owner::Value { value, axis, .. } => {
-            Some(data::GroupAxis { value: facts.graph.name(value).into(), axis, per_unit })
-        }
-        Owner::Blocks { value, .. } => {
-            Some(data::GroupAxis { value: facts.graph.name(value).into(), axis: 1, per_unit })
-        }
-        Owner::Virtual { .. } => None,
+fn group(facts: &Facts<'_>, coupling: &Coupling, g: &CoupledGroup, scores: &Scores) -> data::Group {
+    let axis = |&(id, per_unit): &(AxisId, u32)| {
+        let (value, axis) = coupling.statements.axes[id.index()].owner.place()?;
+        Some(data::GroupAxis { value: facts.graph.name(value).into(), axis, per_unit })
     };
     data::Group {
         id: g.id,
@@ -61,12 +56,9 @@ fn norms(all: &[f64]) -> data::Norms {
     }
 }
 
-fn pinned(facts: &Facts<'_>, coupling: &Coupling, p: &crate::couple::Pinned) -> data::Pinned {
-    let (value, axis) = match coupling.statements.axes[p.axis.index()].owner {
-        Owner::Value { value, axis, .. } => (facts.graph.name(value), axis),
-        Owner::Blocks { value, .. } => (facts.graph.name(value), 1),
-        Owner::Virtual { .. } => ("", 0),
-    };
+fn pinned(facts: &Facts<'_>, coupling: &Coupling, p: &Pinned) -> data::Pinned {
+    let place = coupling.statements.axes[p.axis.index()].owner.place();
+    let (value, axis) = place.map_or(("", 0), |(value, axis)| (facts.graph.name(value), axis));
     data::Pinned {
         value: value.into(),
         axis,
