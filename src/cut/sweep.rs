@@ -3,10 +3,7 @@
 use std::collections::HashSet;
 
 use crate::model::ModelProto;
-use crate::model::proto::tensor_shape_proto::Dimension;
-use crate::model::proto::{
-    DimValue, GraphProto, NodeProto, TensorProto, TensorShapeProto, TypeProto, TypeValue, ValueInfoProto, type_proto,
-};
+use crate::model::proto::{GraphProto, NodeProto};
 
 /// Drops what `before` read and `after` does not: constant chains whose result was replaced, constants that were copied for all their readers.
 pub(super) fn drop_unread(before: &ModelProto, after: &mut ModelProto) {
@@ -64,24 +61,4 @@ fn names_read(graph: &GraphProto) -> HashSet<String> {
     let mut out: HashSet<String> = graph.output.iter().map(|o| o.name().to_owned()).collect();
     graph.node.iter().for_each(|n| of_node(n, &mut out));
     out
-}
-
-/// The stored dims of a tensor value.
-pub(super) fn dims_mut(info: &mut ValueInfoProto) -> Option<&mut Vec<Dimension>> {
-    match info.r#type.as_mut()?.value.as_mut()? {
-        TypeValue::TensorType(t) => t.shape.as_mut().map(|s| &mut s.dim),
-        _ => None,
-    }
-}
-
-/// The graph input that declares an initializer, as IR 3 wants it.
-pub(super) fn input_of(tensor: &TensorProto) -> ValueInfoProto {
-    let dim = |&n: &i64| Dimension { value: Some(DimValue::DimValue(n)), denotation: None };
-    let shape = TensorShapeProto { dim: tensor.dims.iter().map(dim).collect() };
-    let value = TypeValue::TensorType(type_proto::Tensor { elem_type: tensor.data_type, shape: Some(shape) });
-    ValueInfoProto {
-        name: tensor.name.clone(),
-        r#type: Some(TypeProto { value: Some(value), denotation: None }),
-        ..Default::default()
-    }
 }
