@@ -6,7 +6,6 @@
 use super::Case;
 use crate::error::Result;
 use crate::model::Model;
-use crate::model::proto::DataType;
 use crate::runtime::Feed;
 
 mod dequantize;
@@ -63,9 +62,4 @@ pub(super) fn float32(model: &Model) -> Result<Model> {
 /// The inputs of such a copy.
 pub(super) fn feeds(feeds: &[Feed]) -> Vec<Feed> {
     feeds.iter().map(|f| Feed { dtype: float32::dtype(f.dtype), ..f.clone() }).collect()
-}
-
-/// Whether a type is one of floating-point numbers that have no copy of their own to be compared in.
-fn is_other_float(dtype: DataType) -> bool {
-    matches!(dtype, DataType::Float16 | DataType::Bfloat16 | DataType::Double)
 }

@@ -1,6 +1,5 @@
 //! A copy of a model in which every floating-point number is a float32: constants, inputs, outputs, and the types that attributes name.
 
-use super::is_other_float;
 use crate::error::Result;
 use crate::model::proto::{
     AttributeProto, DataType, GraphProto, ModelProto, NodeProto, TensorProto, TypeProto, TypeValue, ValueInfoProto,
@@ -30,6 +29,11 @@ pub(super) fn copy(model: &Model) -> Result<Model> {
 /// What stands for an element type in a copy.
 pub(super) fn dtype(dtype: DataType) -> DataType {
     if is_other_float(dtype) { DataType::Float } else { dtype }
+}
+
+/// The types of floating-point numbers that a float32 stands for.
+fn is_other_float(dtype: DataType) -> bool {
+    matches!(dtype, DataType::Float16 | DataType::Bfloat16 | DataType::Double)
 }
 
 fn is_other(number: i32) -> bool {
