@@ -5,8 +5,6 @@
 use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
-use comfy_table::presets::UTF8_FULL_CONDENSED;
-use comfy_table::{CellAlignment, Table};
 
 use super::{Cost, LayerChange, LayerCost, Report, Verification};
 
@@ -14,20 +12,19 @@ mod inspection;
 mod name;
 mod number;
 mod obstacle;
+mod table;
 
 pub use inspection::{inspection, overview};
 pub use name::printable;
+pub use number::count;
 pub use obstacle::largest;
 
-pub use number::count;
 use number::{bytes, plural};
+use table::{align_right, costliest, new_table};
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const DIM: Style = Style::new().dimmed();
-
-/// Layers shown unless everything is asked for.
-const SHOWN: usize = 40;
 
 /// The share of the multiply-adds from which an obstacle is worth a line.
 const NOTABLE: f64 = 0.05;
@@ -122,7 +119,7 @@ fn grid(r: &Report) -> String {
     for (op, &b) in r.ops.after.iter().filter(|(op, _)| !r.ops.before.contains_key(*op)) {
         row(&format!("  {}", printable(op)), 0, b as u64, &plain);
     }
-    right(&mut table, 1);
+    align_right(&mut table, 1..4);
     table.to_string()
 }
 
@@ -139,43 +136,6 @@ fn layers(layers: &[LayerChange], all: bool) -> String {
         table.add_row([name::short(&l.node, all), printable(&l.op), channels, macs, printable(reason)]);
     }
     format!("{table}{rest}\n")
-}
-
-fn new_table<const N: usize>(header: [&str; N]) -> Table {
-    let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED).set_header(header);
-    table
-}
-
-/// The layers that cost most, in the graph's order, and a line about the others; `all`: every one.
-fn costliest<L>(layers: &[L], macs: impl Fn(&L) -> u64, all: bool) -> (Vec<&L>, String) {
-    if all || layers.len() <= SHOWN {
-        return (layers.iter().collect(), String::new());
-    }
-    let mut order: Vec<usize> = (0..layers.len()).collect();
-    order.sort_by_key(|&i| std::cmp::Reverse(macs(&layers[i])));
-    let hidden: u64 = order[SHOWN..].iter().map(|&i| macs(&layers[i])).sum();
-    let total: u64 = layers.iter().map(&macs).sum();
-    order.truncate(SHOWN);
-    order.sort_unstable();
-    let share = 100.0 * hidden as f64 / total.max(1) as f64;
-    let rest = format!("\n{} cheaper layers with {share:.1} % of the MACs: -v lists all", layers.len() - SHOWN);
-    (order.iter().map(|&i| &layers[i]).collect(), rest)
-}
-
-/// A line about rows that are not shown.
-fn hidden(n: usize, all: bool) -> String {
-    if all || n <= SHOWN { String::new() } else { format!("\n{} more rows with -v", n - SHOWN) }
-}
-
-fn right(table: &mut Table, from: usize) {
-    table.column_iter_mut().skip(from).for_each(|c| {
-        c.set_cell_alignment(CellAlignment::Right);
-    });
-}
-
-fn dims(d: &[usize]) -> String {
-    d.iter().map(ToString::to_string).collect::<Vec<_>>().join("x")
 }
 
 /// The change in percent, green where it is smaller.

@@ -2,12 +2,11 @@
 
 use std::fmt::Write;
 
-use comfy_table::Table;
-
 use super::name::short;
 use super::number::{bytes, count, percent, plural};
 use super::obstacle;
-use super::{BAD, SHOWN, costliest, dims, hidden, new_table, printable, right};
+use super::table::{SHOWN, align_right, costliest, hidden, new_table};
+use super::{BAD, printable};
 use crate::report::{Cost, Group, Inspection, Outcome};
 
 /// An inspection; `all`: every layer, group and obstacle.
@@ -24,7 +23,7 @@ pub fn inspection(i: &Inspection, all: bool) -> String {
         };
         table.add_row([short(&layer.node, all), printable(&layer.op), output, macs, count(l.params)]);
     }
-    right(&mut table, 3);
+    align_right(&mut table, 3..5);
     let _ = writeln!(out, "{table}{rest}");
     let _ = write!(out, "\n{}", groups(&i.groups, all));
     let _ = writeln!(out, "\n{} of the MACs lie in filters that can go", percent(i.prunable_share));
@@ -56,9 +55,7 @@ pub fn overview(outcomes: &[Outcome]) -> String {
         };
         table.add_row(row);
     }
-    for column in 1..titles.len() - 1 {
-        align_right(&mut table, column);
-    }
+    align_right(&mut table, 1..titles.len() - 1);
     format!("{table}\n")
 }
 
@@ -87,8 +84,6 @@ fn groups(groups: &[Group], all: bool) -> String {
     format!("coupled groups: units of one group are ranked together\n{table}{}\n", hidden(groups.len(), all))
 }
 
-pub(super) fn align_right(table: &mut Table, column: usize) {
-    if let Some(c) = table.column_mut(column) {
-        c.set_cell_alignment(comfy_table::CellAlignment::Right);
-    }
+fn dims(d: &[usize]) -> String {
+    d.iter().map(ToString::to_string).collect::<Vec<_>>().join("x")
 }

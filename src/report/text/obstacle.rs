@@ -2,10 +2,10 @@
 
 use std::cmp::Reverse;
 
-use super::inspection::align_right;
 use super::name::{few, short};
 use super::number::{count, percent, plural};
-use super::{SHOWN, hidden, new_table, printable};
+use super::printable;
+use super::table::{SHOWN, align_right, hidden, new_table};
 use crate::report::Obstacle;
 
 /// Obstacles of one operator and reason.
@@ -50,7 +50,7 @@ pub(super) fn table(obstacles: &[Obstacle], all: bool) -> String {
         let layers = few(&sum.layers, 3, all);
         table.add_row([by, channels, count(sum.macs), percent(sum.macs_share), layers, printable(&sum.reason)]);
     }
-    (1..4).for_each(|c| align_right(&mut table, c));
+    align_right(&mut table, 1..4);
     format!("{table}{}", hidden(rows.len(), all))
 }
 
