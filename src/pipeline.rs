@@ -1,25 +1,26 @@
 //! The stages strung together: what `secateur inspect`, `prune` and `compare` do, for programs.
 
-use std::path::Path;
-
-use sha2::{Digest, Sha256};
-
 use crate::cost;
 use crate::couple::{Coupling, Facts, couple, graph};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::proto::StringStringEntryProto;
-use crate::model::write::Layout;
-use crate::model::{Constants, Dims, Graph, Model, ModelProto, Removed, read, write};
-use crate::plan::{Budget, Plan, Scope, plan};
+use crate::model::{Constants, Dims, Graph, Model};
+use crate::plan::{Budget, Scope, plan};
 use crate::report::{Clock, Inspection, Report};
 use crate::score::{self, Scores};
 use crate::shape::{InputShapes, Shapes};
-use crate::verify::{self, Case, Verification};
+use crate::verify;
 
 mod inexact;
+mod judge;
+mod output;
+mod stamp;
 mod summary;
 
-use inexact::Aside;
+pub use output::Destination;
+pub use stamp::plan_sha256;
+
+use judge::Cut;
+use output::Written;
 
 /// What becomes of a model that cannot be proved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -76,22 +77,6 @@ impl PruneOptions {
     }
 }
 
-/// Where a pruned model goes.
-#[derive(Debug)]
-pub enum Destination<'a> {
-    /// Into a file, which appears whole or not at all; `replace`: also where one is there.
-    File {
-        /// The file.
-        path: &'a Path,
-        /// Whether an existing one may be replaced.
-        replace: bool,
-    },
-    /// Into memory.
-    Bytes(&'a mut Vec<u8>),
-    /// Nowhere: a rehearsal.
-    Nowhere,
-}
-
 /// Prunes, proves and writes. The report says whether the model was withheld, and why.
 ///
 /// Errors where the model is malformed, an option does not fit it, or a file cannot be written.
@@ -117,12 +102,12 @@ pub fn prune(model: &Model, options: &PruneOptions, to: Destination<'_>) -> Resu
     let removed = coupling.removed(&facts, &gone);
     let mut proto = if plan.is_empty() { model.proto().clone() } else { crate::cut::cut(&facts, &coupling, &gone)? };
     if options.stamp {
-        stamp(&mut proto, model, &plan);
+        stamp::stamp(&mut proto, model, &plan);
     }
     let aside = inexact::set_aside(&facts, &coupling, &plan)?;
     clock.lap("cut");
     let cut = Cut { model, options, analysis: &analysis, removed: &removed, aside: aside.as_ref() };
-    let written = cut.write(proto, &to)?;
+    let written = Written::new(model, proto, options.external_data, &to)?;
     clock.lap("write");
     let (after, mut report) = cut.judge(&written)?;
     clock.lap("verify");
@@ -140,7 +125,7 @@ pub fn prune(model: &Model, options: &PruneOptions, to: Destination<'_>) -> Resu
     Ok(report)
 }
 
-/// Costs, coupled groups and what stays whole.
+/// Costs, coupled groups and what stays whole. Errors where the model is malformed, or a dim that it leaves open is not given.
 pub fn inspect(model: &Model, shapes: &InputShapes) -> Result<Inspection> {
     let mut clock = Clock::start();
     let analysis = Analysis::new(model, shapes)?;
@@ -153,14 +138,15 @@ pub fn inspect(model: &Model, shapes: &InputShapes) -> Result<Inspection> {
     Ok(Inspection { times: clock.times(), ..summary::inspection::inspection(&facts, &coupling, &scores) })
 }
 
-/// The dependency graph in Graphviz's language.
+/// The dependency graph in Graphviz's language. Errors where the model is malformed, or a dim that it leaves open is not given.
 pub fn dependency_graph(model: &Model, shapes: &InputShapes) -> Result<String> {
     let analysis = Analysis::new(model, shapes)?;
     let coupling: Coupling = couple(&analysis.facts())?;
     Ok(graph::dot(&analysis.facts(), &coupling))
 }
 
-/// Costs of two models side by side, and how far their outputs differ on seeded inputs.
+/// Costs of two models side by side, and how far their outputs differ on seeded inputs. Errors where one of them is malformed; where the
+/// runtime cannot run them, a note of the report says so.
 pub fn compare(before: &Model, after: &Model, shapes: &InputShapes, seed: u64) -> Result<Report> {
     let mut clock = Clock::start();
     let mut report = summary::costs(before, after, shapes)?;
@@ -204,148 +190,4 @@ impl<'m> Analysis<'m> {
             inexact: self.inexact,
         }
     }
-}
-
-/// A cut on its way to the judge.
-struct Cut<'a> {
-    model: &'a Model,
-    options: &'a PruneOptions,
-    analysis: &'a Analysis<'a>,
-    removed: &'a [Removed],
-    aside: Option<&'a Aside>,
-}
-
-/// A pruned model in its temporary place.
-enum Written {
-    File(write::Pending),
-    Memory(Vec<u8>),
-}
-
-impl Written {
-    /// What was written, read again.
-    fn read(&self) -> Result<Model> {
-        match self {
-            Self::File(pending) => pending.read(),
-            Self::Memory(bytes) => Model::decode(bytes.clone().into(), Path::new("the pruned model")),
-        }
-    }
-
-    fn deliver(self, to: Destination<'_>) -> Result<()> {
-        match (self, to) {
-            (Self::File(pending), Destination::File { replace, .. }) => pending.commit(replace),
-            (Self::Memory(bytes), Destination::Bytes(out)) => {
-                *out = bytes;
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Cut<'_> {
-    fn write(&self, proto: ModelProto, to: &Destination<'_>) -> Result<Written> {
-        match to {
-            Destination::File { path, .. } => {
-                self.spare_the_input(path)?;
-                let layout = Layout { external: self.options.external_data, ..Layout::default() };
-                write::write_beside(&self.model.edited(proto), path, layout).map(Written::File)
-            }
-            Destination::Bytes(_) if !Layout::default().fits(&proto) => {
-                let reason = "the pruned model has more than 2 GiB, and its weights need a file of their own: write it to a file";
-                Err(Error::new(ErrorKind::BadOption(reason.into())))
-            }
-            _ => {
-                let pruned = self.model.edited(proto);
-                write::write_to(&pruned, Vec::new(), Path::new("the pruned model")).map(Written::Memory)
-            }
-        }
-    }
-
-    /// Errors where the output would take the place of a file that the input is made of.
-    fn spare_the_input(&self, target: &Path) -> Result<()> {
-        let origin = self.model.origin();
-        let parts: Vec<_> = origin.path.iter().chain(&origin.data).filter_map(|p| p.canonicalize().ok()).collect();
-        for place in [target.to_owned(), write::data_beside(target)] {
-            if place.canonicalize().is_ok_and(|p| parts.contains(&p)) {
-                let reason = format!("{}: the output would overwrite the input; choose another name", place.display());
-                return Err(Error::new(ErrorKind::BadOption(reason)));
-            }
-        }
-        Ok(())
-    }
-
-    /// Proves what was written and compares its costs.
-    fn judge(&self, written: &Written) -> Result<(Model, Report)> {
-        let after = written.read()?;
-        let mut report = summary::costs(self.model, &after, &self.options.shapes)?;
-        report.exact = self.aside.is_none();
-        if self.options.proof == Proof::Skipped {
-            report.verification = Some(summary::skipped(self.options.tolerance));
-            return Ok((after, report));
-        }
-        let case = Case {
-            original: self.model,
-            pruned: &after,
-            removed: self.removed,
-            feeds: &self.analysis.shapes.feeds,
-            grown: self.analysis.shapes.grown.as_ref().map(|g| g.feeds.as_slice()),
-            tolerance: self.options.tolerance,
-            seed: self.options.seed,
-        };
-        let v = self.prove(&case)?;
-        report.refused = match v.status {
-            verify::Status::Passed => None,
-            verify::Status::Failed => Some("verification".into()),
-            verify::Status::Unverified => (self.options.proof == Proof::Required).then(|| "unverified".into()),
-        };
-        report.refused_reason = report.refused.as_ref().and(v.reason.clone());
-        if v.status == verify::Status::Passed {
-            match verify::fidelity(self.model, &after, case.feeds, self.options.seed, FIDELITY_SAMPLES) {
-                Ok(f) => report.fidelity = Some(summary::fidelity(&f)),
-                Err(e) => report.notes.push(format!("outputs were not compared with the original: {e}")),
-            }
-        }
-        report.verification = Some(summary::verification(&v, self.options.tolerance));
-        Ok((after, report))
-    }
-}
-
-impl Cut<'_> {
-    /// The proof; what is set aside is cut from the original first, and its constants are compared alone.
-    fn prove(&self, case: &Case<'_>) -> Result<Verification> {
-        let Some(aside) = self.aside else { return verify::verify(case) };
-        let mut v = verify::constants(case)?;
-        if v.status == verify::Status::Passed {
-            v = verify::verify(&Case { original: &aside.base, removed: &aside.removed, ..*case })?;
-        }
-        v.notes.push(format!(
-            "not exact, and set aside by the proof: removing channels of {} changes a statistic",
-            aside.groups.iter().map(|g| format!("'{g}'")).collect::<Vec<_>>().join(", ")
-        ));
-        Ok(v)
-    }
-}
-
-/// Says in the file where it came from.
-fn stamp(proto: &mut ModelProto, model: &Model, plan: &Plan) {
-    let source = &model.origin().sha256;
-    let entries = [
-        ("secateur.version", env!("CARGO_PKG_VERSION").to_owned()),
-        ("secateur.source_sha256", source.clone()),
-        ("secateur.plan_sha256", plan_sha256(source, plan)),
-        ("secateur.heal", "none".to_owned()),
-    ];
-    proto.metadata_props.retain(|p| entries.iter().all(|e| e.0 != p.key()));
-    proto.metadata_props.extend(entries.map(|(k, v)| StringStringEntryProto { key: Some(k.into()), value: Some(v) }));
-}
-
-/// The hash of the model's hash and of every group's number and removed units.
-pub fn plan_sha256(model_sha256: &str, plan: &Plan) -> String {
-    let mut hash = Sha256::new();
-    hash.update(model_sha256);
-    for group in &plan.groups {
-        let units: Vec<String> = group.remove.iter().map(ToString::to_string).collect();
-        hash.update(format!("\n{}:{}", group.id, units.join(",")));
-    }
-    read::hex(&hash.finalize())
 }
