@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Constants, Dims, Graph, Model};
 use crate::plan::{Budget, Scope, plan};
 use crate::report::{Clock, Inspection, Report};
-use crate::score::{self, Scores};
+use crate::score;
 use crate::shape::{InputShapes, Shapes};
 use crate::verify;
 
@@ -133,9 +133,9 @@ pub fn inspect(model: &Model, shapes: &InputShapes) -> Result<Inspection> {
     let facts = analysis.facts();
     let coupling = couple(&facts)?;
     clock.lap("couple");
-    let scores: Vec<Scores> = score::score(&facts, &coupling, score::CRITERIA[0])?;
-    clock.lap("score");
-    Ok(Inspection { times: clock.times(), ..summary::inspection::inspection(&facts, &coupling, &scores) })
+    let norms = score::norms(&facts, &coupling)?;
+    clock.lap("norms");
+    Ok(Inspection { times: clock.times(), ..summary::inspection::inspection(&facts, &coupling, &norms) })
 }
 
 /// The dependency graph in Graphviz's language. Errors where the model is malformed, or a dim that it leaves open is not given.

@@ -58,10 +58,18 @@ pub fn score(facts: &Facts<'_>, coupling: &Coupling, criterion: &dyn Criterion) 
         .par_iter()
         .map(|group| {
             let filters = filters(facts, coupling, group)?;
-            let norms = filters.rows().into_iter().map(|r| r.dot(&r).sqrt()).collect();
-            Ok(Scores { scores: criterion.scores(&filters), norms })
+            Ok(Scores { scores: criterion.scores(&filters), norms: lengths(&filters) })
         })
         .collect()
+}
+
+/// The L2 norm of each unit's filter, by group. Errors where a weight is NaN or infinite, naming it.
+pub fn norms(facts: &Facts<'_>, coupling: &Coupling) -> Result<Vec<Vec<f64>>> {
+    coupling.groups.par_iter().map(|group| Ok(lengths(&filters(facts, coupling, group)?))).collect()
+}
+
+fn lengths(filters: &Array2<f64>) -> Vec<f64> {
+    filters.rows().into_iter().map(|r| r.dot(&r).sqrt()).collect()
 }
 
 /// The filters of a group's units, a row each: slices of every constant along its filter axis, in the order of axes.

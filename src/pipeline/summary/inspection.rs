@@ -6,10 +6,9 @@ use crate::cost;
 use crate::couple::{CoupledGroup, Coupling, Facts, Pinned};
 use crate::op::AxisId;
 use crate::report as data;
-use crate::score::Scores;
 
 /// What `inspect` says.
-pub(in crate::pipeline) fn inspection(facts: &Facts<'_>, coupling: &Coupling, scores: &[Scores]) -> data::Inspection {
+pub(in crate::pipeline) fn inspection(facts: &Facts<'_>, coupling: &Coupling, norms: &[Vec<f64>]) -> data::Inspection {
     let model = facts.graph.model();
     let layers = cost::layers(facts.graph, facts.constants, facts.dims);
     let costs = total(model, &cost::total(facts.graph, facts.constants, facts.dims));
@@ -19,7 +18,7 @@ pub(in crate::pipeline) fn inspection(facts: &Facts<'_>, coupling: &Coupling, sc
         model: model.label(),
         layers: layers.iter().map(|l| data::Layer { node: l.node.clone(), op: l.op.clone(), cost: layer(l) }).collect(),
         cost: costs,
-        groups: coupling.groups.iter().zip(scores).map(|(g, s)| group(facts, coupling, g, s)).collect(),
+        groups: coupling.groups.iter().zip(norms).map(|(g, n)| group(facts, coupling, g, n)).collect(),
         obstacles,
         times: data::Times::default(),
         nodes: facts.graph.nodes().len(),
@@ -28,7 +27,7 @@ pub(in crate::pipeline) fn inspection(facts: &Facts<'_>, coupling: &Coupling, sc
     }
 }
 
-fn group(facts: &Facts<'_>, coupling: &Coupling, g: &CoupledGroup, scores: &Scores) -> data::Group {
+fn group(facts: &Facts<'_>, coupling: &Coupling, g: &CoupledGroup, norms: &[f64]) -> data::Group {
     let axis = |&(id, per_unit): &(AxisId, u32)| {
         let (value, axis) = coupling.statements.axes[id.index()].owner.place()?;
         Some(data::GroupAxis { value: facts.graph.name(value).into(), axis, per_unit })
@@ -40,11 +39,11 @@ fn group(facts: &Facts<'_>, coupling: &Coupling, g: &CoupledGroup, scores: &Scor
         exact: g.exact,
         scope: if g.residual { "residual" } else { "inner" }.into(),
         axes: g.axes.iter().filter_map(axis).collect(),
-        norms: norms(&scores.norms),
+        norms: spread(norms),
     }
 }
 
-fn norms(all: &[f64]) -> data::Norms {
+fn spread(all: &[f64]) -> data::Norms {
     let n = all.len().max(1) as f64;
     let mean = all.iter().sum::<f64>() / n;
     let variance = all.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / n;
