@@ -1,5 +1,7 @@
 //! What a network costs: parameters, multiply-adds, bytes, from dims alone.
 
+use std::collections::BTreeSet;
+
 use crate::model::{Constants, Dims, Graph, Node, NodeId, ValueId};
 use crate::op::{self, NodeDims};
 
@@ -55,11 +57,26 @@ pub fn total(graph: &Graph<'_>, constants: &Constants, dims: &Dims) -> Cost {
 /// The cost of each contraction, in the graph's order.
 pub fn layers(graph: &Graph<'_>, constants: &Constants, dims: &Dims) -> Vec<LayerCost> {
     let contracts = |n: &&Node<'_>| !constants.covers(n) && n.contracts();
-    graph.nodes().iter().filter(contracts).map(|node| layer(constants, dims, node)).collect()
+    let live = graph.live();
+    let layer = |node| layer(constants, dims, node, &read_by(graph, constants, &live, node));
+    graph.nodes().iter().filter(contracts).map(layer).collect()
 }
 
-fn layer(constants: &Constants, dims: &Dims, node: &Node<'_>) -> LayerCost {
-    let parts: Vec<_> = node.inputs.iter().flatten().map(|&v| parameters(constants, v)).collect();
+/// The constants that a node reads, be it through nodes that only read constants, as DequantizeLinear does.
+fn read_by(graph: &Graph<'_>, constants: &Constants, live: &[bool], node: &Node<'_>) -> BTreeSet<ValueId> {
+    let mut found = BTreeSet::new();
+    let mut open: Vec<ValueId> = node.inputs.iter().flatten().copied().filter(|v| !live[v.index()]).collect();
+    while let Some(value) = open.pop() {
+        match graph.producer(value).filter(|_| constants.get(value).is_none()) {
+            Some(maker) => open.extend(maker.inputs.iter().flatten().filter(|v| !found.contains(*v))),
+            None => _ = found.insert(value),
+        }
+    }
+    found
+}
+
+fn layer(constants: &Constants, dims: &Dims, node: &Node<'_>, read: &BTreeSet<ValueId>) -> LayerCost {
+    let parts: Vec<_> = read.iter().map(|&v| parameters(constants, v)).collect();
     let cost = Cost {
         params: parts.iter().map(|p| p.0).sum(),
         weight_bytes: parts.iter().map(|p| p.1).sum(),
