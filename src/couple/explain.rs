@@ -159,7 +159,7 @@ impl Layer<'_> {
         let reason = if both {
             format!("{op} multiplies two activations and has no weights of its own")
         } else {
-            format!("{op} has its weights on the left, where they are not followed")
+            format!("{op} has weights that the graph computes in a way that is not followed")
         };
         Held { layer: self.layer.id, node: None, reason, channels: 0, of: 0 }
     }

@@ -32,6 +32,10 @@ impl OpRule for Gemm {
         rel.link(b.axis(1 - bt), y.axis(1));
         rel.role(b.axis(1 - bt), Role::Filter);
         rel.role(b.axis(bt), Role::Kernel);
+        if a.constant {
+            rel.role(a.axis(at), Role::Filter);
+            rel.role(a.axis(1 - at), Role::Kernel);
+        }
         if let Some(c) = node.input(2) {
             broadcast(rel, &c, &y);
             if c.rank() > 0 {
@@ -84,6 +88,10 @@ impl OpRule for MatMul {
         if a.rank() > 1 {
             rest -= 1;
             rel.link(a.axis(a.rank() - 2), y.axis(rest));
+            if a.constant {
+                rel.role(a.axis(a.rank() - 2), Role::Filter);
+                rel.role(a.axis(a.rank() - 1), Role::Kernel);
+            }
         }
         for operand in [a, b] {
             let batch = operand.rank().saturating_sub(2);

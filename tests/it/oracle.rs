@@ -360,6 +360,19 @@ fn a_weight_normalised_inside_the_graph_keeps_its_inputs() {
     }
 }
 
+/// `y = W x`: the weights stand on the left.
+#[test]
+fn weights_on_the_left_are_filters() {
+    let cuts = check(|g, x| {
+        let x = g.reshape(x, &[0, 16, 64], &[1, 16, 64], "/rows");
+        let w = g.weights("left.weight", &[12, 16]);
+        let y = g.node(Op::new("MatMul", "/left"), &[&w, &x], &[1, 12, 64]);
+        let y = g.relu(&y, "/r");
+        g.flatten(&y, "/flat")
+    });
+    assert_eq!((lost(&cuts, "stem.weight"), lost(&cuts, "left.weight")), (8, 6));
+}
+
 #[test]
 fn groups_of_a_convolution_lose_equally_many_wherever_they_lie() {
     let cuts = check(|g, x| {
