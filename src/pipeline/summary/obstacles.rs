@@ -107,7 +107,11 @@ fn unplanned(source: &Source<'_>, layer: NodeId) -> Option<&'static str> {
     let axes = said.roles.iter().filter(|r| r.role == Role::Filter && r.node == layer).map(|r| r.axis);
     let axes: Vec<_> = axes.collect();
     let group = source.coupling.groups.iter().find(|g| g.axes.iter().any(|a| axes.contains(&a.0)))?;
+    let in_blocks = source.coupling.partitions.iter().any(|p| p.shares.iter().any(|s| s.group == group.id));
     match source.plan.groups.iter().find(|p| p.id == group.id) {
+        Some(p) if p.remove.is_empty() && in_blocks => {
+            Some("grouped convolutions want equally many from each of their groups, which this rate does not give")
+        }
         None => Some("it is part of a residual stream, which is out of scope"),
         Some(p) if p.remove.is_empty() => Some("it has too few channels for this rate"),
         Some(_) => None,
