@@ -78,8 +78,21 @@ enum Failure {
         /// Of how many.
         of: usize,
     },
+    /// Exit status 1, because of the model in that file.
+    Model(String, Error),
     /// Exit status 1, or 2 where an option does not fit the model.
     Failed(Error),
+}
+
+/// A failure of what the model in that file says, which the error itself does not name.
+fn about(path: &Path) -> impl Fn(Error) -> Failure {
+    let path = path.display().to_string();
+    move |e| match e.kind {
+        ErrorKind::OpenDim { .. } | ErrorKind::BadModel(_) | ErrorKind::Runtime(_) | ErrorKind::Internal(_) => {
+            Failure::Model(path.clone(), e)
+        }
+        _ => Failure::Failed(e),
+    }
 }
 
 impl From<Error> for Failure {
@@ -94,7 +107,7 @@ impl Failure {
             Self::Usage(_) => 2,
             Self::Refused => 3,
             Self::Failed(e) if matches!(e.kind, ErrorKind::BadOption(_)) => 2,
-            Self::Some { .. } | Self::Failed(_) => 1,
+            Self::Some { .. } | Self::Model(..) | Self::Failed(_) => 1,
         }
     }
 }
@@ -105,6 +118,7 @@ impl fmt::Display for Failure {
             Self::Usage(reason) => f.write_str(reason),
             Self::Refused => Ok(()),
             Self::Some { failed, of } => write!(f, "{failed} of {of} models could not be inspected"),
+            Self::Model(path, e) => write!(f, "{path}: {e}"),
             Self::Failed(e) => e.fmt(f),
         }
     }

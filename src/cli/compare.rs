@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use secateur::{pipeline, report};
 
-use super::{Failure, Shared, print, read_model, to_json};
+use super::{Failure, Shared, about, print, read_model, to_json};
 
 /// Costs before and after, and how far the outputs differ on seeded inputs.
 #[derive(Debug, clap::Args)]
@@ -27,7 +27,7 @@ pub(super) struct Opts {
 pub(super) fn run(o: &Opts) -> Result<(), Failure> {
     o.shared.apply();
     let (before, after) = (read_model(&o.before)?, read_model(&o.after)?);
-    let report = pipeline::compare(&before, &after, &o.shared.shapes(), o.seed)?;
+    let report = pipeline::compare(&before, &after, &o.shared.shapes(), o.seed).map_err(about(&o.before))?;
     o.shared.say_times(&report.model, &report.times);
     if o.shared.json {
         return print(&to_json(&report)?, false);

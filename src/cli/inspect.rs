@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use secateur::pipeline;
 use secateur::report::{Inspection, Outcome, text};
 
-use super::{Failure, Shared, print, read_model, to_json, write_file};
+use super::{Failure, Shared, about, print, read_model, to_json, write_file};
 
 /// Costs per layer, coupled groups, and what keeps channels and why. Of several models, a line each.
 #[derive(Debug, clap::Args)]
@@ -37,7 +37,7 @@ pub(super) fn run(o: &Opts) -> Result<(), Failure> {
 
 fn one(o: &Opts, path: &Path) -> Result<(), Failure> {
     let model = read_model(path)?;
-    let inspection = pipeline::inspect(&model, &o.shared.shapes())?;
+    let inspection = pipeline::inspect(&model, &o.shared.shapes()).map_err(about(path))?;
     o.shared.say_times(&inspection.model, &inspection.times);
     if let Some(path) = &o.graph {
         write_file(path, &pipeline::dependency_graph(&model, &o.shared.shapes())?)?;

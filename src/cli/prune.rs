@@ -10,7 +10,7 @@ use secateur::plan::{Budget, Scope};
 use secateur::report::{self, Report};
 use secateur::{Error, ErrorKind};
 
-use super::{Failure, Shared, print, read_model, to_json, write_file};
+use super::{Failure, Shared, about, print, read_model, to_json, write_file};
 
 /// Plan, cut, prove, write.
 #[derive(Debug, clap::Args)]
@@ -87,7 +87,7 @@ pub(super) fn run(o: &Opts) -> Result<(), Failure> {
     o.check_files()?;
     let model = read_model(&o.model)?;
     let mut bytes = Vec::new();
-    let report = pipeline::prune(&model, &options, o.destination(&mut bytes))?;
+    let report = pipeline::prune(&model, &options, o.destination(&mut bytes)).map_err(about(&o.model))?;
     o.shared.say_times(&report.model, &report.times);
     o.write_side_files(&report)?;
     if o.to_stdout() && report.refused.is_none() && !o.dry_run {
