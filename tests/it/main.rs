@@ -6,6 +6,7 @@ mod cli;
 mod explain;
 mod files;
 mod fpgm;
+mod grouped;
 mod inexact;
 mod mutation;
 mod ops;

@@ -181,61 +181,6 @@ fn a_channel_count_used_as_a_number_keeps_its_channels() {
     assert_eq!((lost(&cuts, "stem.weight"), lost(&cuts, "b.weight")), (0, 4));
 }
 
-/// Two halves shuffled into one another.
-fn shuffle(g: &mut GraphBuilder, x: &Val, groups: usize, name: &str) -> Val {
-    let (c, h) = (x.dims[1], x.dims[2]);
-    let (part, space) = (c / groups, h as i64);
-    let split = [0, groups as i64, part as i64, space, space];
-    let y = g.reshape(x, &split, &[1, groups, part, h, h], &format!("{name}/to"));
-    let y = g.transpose(&y, &[0, 2, 1, 3, 4], &format!("{name}/turn"));
-    g.reshape(&y, &[0, c as i64, space, space], &x.dims.clone(), &format!("{name}/from"))
-}
-
-/// As in ShuffleNet v2: half of the channels pass by, and every channel goes by itself.
-#[test]
-fn a_shuffle_becomes_a_gather() {
-    let cuts = check(|g, x| {
-        let mut x = x.clone();
-        for k in 0..3 {
-            let parts = g.split(&x, 1, &[8, 8], &format!("/split{k}"));
-            let y = g.conv(&parts[1], &format!("/a{k}"), Conv::square(8, 1));
-            let y = g.relu(&y, &format!("/r{k}"));
-            let y = g.conv(&y, &format!("/dw{k}"), Conv::square(8, 3).pad(1).group(8));
-            let y = g.conv(&y, &format!("/b{k}"), Conv::square(8, 1));
-            let y = g.concat(&[&parts[0], &y], 1, &format!("/concat{k}"));
-            x = shuffle(g, &y, 2, &format!("/shuffle{k}"));
-        }
-        x
-    });
-    assert_eq!(["a0", "b0", "a1", "b1", "a2", "b2"].map(|w| lost(&cuts, &format!("{w}.weight"))), [4; 6], "{cuts:?}");
-    assert_eq!(lost(&cuts, "stem.weight"), 8);
-}
-
-/// As in ShuffleNet v1: grouped convolutions on both sides of a shuffle, so that each channel lies in two partitions.
-#[test]
-fn grouped_convolutions_around_a_shuffle() {
-    let cuts = check(|g, x| {
-        let y = g.conv(x, "/a", Conv::square(24, 1).group(4));
-        let y = g.relu(&y, "/r");
-        let y = shuffle(g, &y, 4, "/shuffle");
-        let y = g.conv(&y, "/dw", Conv::square(24, 3).pad(1).group(24));
-        let y = g.conv(&y, "/b", Conv::square(16, 1).group(4));
-        g.add(x, &y, "/add")
-    });
-    assert_eq!((lost(&cuts, "a.weight"), lost(&cuts, "b.weight"), lost(&cuts, "stem.weight")), (12, 8, 8));
-}
-
-#[test]
-fn a_shuffle_of_products_where_its_parts_are_read() {
-    let cuts = check(|g, x| {
-        let y = g.reshape(x, &[0, 2, 8, 8, 8], &[1, 2, 8, 8, 8], "/to");
-        let y = g.transpose(&y, &[0, 2, 1, 3, 4], "/turn");
-        let y = g.relu(&y, "/between");
-        g.reshape(&y, &[0, 16, 8, 8], &[1, 16, 8, 8], "/from")
-    });
-    assert_eq!(lost(&cuts, "stem.weight"), 8);
-}
-
 #[test]
 fn squeeze_and_excite_gates_broadcast() {
     let cuts = check(|g, x| {
@@ -371,43 +316,6 @@ fn weights_on_the_left_are_filters() {
         g.flatten(&y, "/flat")
     });
     assert_eq!((lost(&cuts, "stem.weight"), lost(&cuts, "left.weight")), (8, 6));
-}
-
-#[test]
-fn groups_of_a_convolution_lose_equally_many_wherever_they_lie() {
-    let cuts = check(|g, x| {
-        let y = g.conv(x, "/grouped", Conv::square(24, 3).pad(1).group(4));
-        let y = g.relu(&y, "/r");
-        g.conv(&y, "/b", Conv::square(8, 1))
-    });
-    assert_eq!((lost(&cuts, "stem.weight"), lost(&cuts, "grouped.weight")), (8, 12));
-}
-
-/// As in ResNeXt: a residual stream around a grouped convolution.
-#[test]
-fn grouped_convolution_in_a_residual_block() {
-    let cuts = check(|g, x| {
-        let y = g.conv(x, "/a", Conv::square(32, 1));
-        let y = g.relu(&y, "/ra");
-        let y = g.conv(&y, "/b", Conv::square(32, 3).pad(1).group(8).no_bias());
-        let y = g.batch_norm(&y, "/bn");
-        let y = g.relu(&y, "/rb");
-        let y = g.conv(&y, "/c", Conv::square(16, 1));
-        g.add(x, &y, "/add")
-    });
-    assert_eq!((lost(&cuts, "a.weight"), lost(&cuts, "b.weight"), lost(&cuts, "c.weight")), (16, 16, 8));
-}
-
-/// The blocks of the second convolution are filled by both parts of the concatenation.
-#[test]
-fn blocks_that_several_groups_fill_lose_equally_many() {
-    let cuts = check(|g, x| {
-        let a = g.conv(x, "/a", Conv::square(12, 1));
-        let joined = g.concat(&[x, &a], 1, "/concat");
-        let y = g.conv(&joined, "/grouped", Conv::square(28, 1).group(2));
-        g.relu(&y, "/r")
-    });
-    assert_eq!((lost(&cuts, "stem.weight"), lost(&cuts, "a.weight"), lost(&cuts, "grouped.weight")), (8, 6, 14));
 }
 
 /// A removed channel that is not a number in the original must not hide the sums that do not read it any more.
