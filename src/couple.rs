@@ -1,5 +1,7 @@
 //! Which channels live and die together: the rules' statements, solved once into units and coupled groups.
 
+use std::collections::BTreeSet;
+
 use crate::error::{Error, Result};
 use crate::model::removed::Kind;
 use crate::model::{Constants, Dims, Graph, NodeId, Removed, Source, ValueId};
@@ -154,13 +156,15 @@ impl Coupling {
         self.drop_groups(facts, &dropped);
     }
 
-    /// Takes groups away whose removal would leave a computed shape wrong beyond mending: each is tried with one unit and with two.
+    /// Takes groups away whose removal would leave a computed shape wrong beyond mending: each is tried with
+    /// one unit, with two, and with all but the last.
     fn drop_impossible(&mut self, facts: &Facts<'_>) -> Result<()> {
         let known = facts.constants.at(facts.graph, facts.dims)?;
         let payloads = Payloads::new(facts, self, &known)?;
         let mut dropped = Vec::new();
         for group in &self.groups {
-            for n in 1..=2.min(group.units.len().saturating_sub(1)) {
+            let most = group.units.len().saturating_sub(1);
+            for n in BTreeSet::from([1.min(most), 2.min(most), most]).into_iter().filter(|n| *n > 0) {
                 if let Err(conflict) = payloads.edits(&Gone::new(group.units[..n].iter()))? {
                     dropped.push((group.id, conflict));
                     break;
