@@ -62,6 +62,9 @@ impl<'a> Payloads<'a> {
     pub fn edits(&self, gone: &Gone) -> Result<std::result::Result<Vec<Edit>, Conflict>> {
         let dims = self.cut_dims(gone);
         let after = self.facts.constants.at(self.facts.graph, &dims)?;
+        if let Some(conflict) = self.shown(&after) {
+            return Ok(Err(conflict));
+        }
         let mut edits = Vec::new();
         let replaced: Vec<NodeId> =
             self.shuffles.iter().filter(|s| dims.get(s.x) != self.facts.dims.get(s.x)).flat_map(|s| s.nodes).collect();
@@ -99,6 +102,22 @@ impl<'a> Payloads<'a> {
             }
         }
         dims
+    }
+
+    /// Numbers computed from shapes that an output or a subgraph shows, and that would change: no reader's input can be mended.
+    fn shown(&self, after: &Constants) -> Option<Conflict> {
+        let graph = self.facts.graph;
+        graph.value_ids().find_map(|id| {
+            let (value, node) = (graph.value(id), graph.producer(id)?);
+            let changes = self.before.is_from_dims(id) && self.before.get(id) != after.get(id);
+            let reason = match (value.is_output, value.captured) {
+                _ if !changes => return None,
+                (true, _) => "makes a graph output of the number of channels",
+                (_, true) => "makes a number out of the number of channels, which a subgraph reads",
+                _ => return None,
+            };
+            Some(conflict(node, reason))
+        })
     }
 
     fn input(

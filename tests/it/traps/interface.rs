@@ -116,6 +116,21 @@ fn trap_23_an_output_that_is_read_on_is_whole() {
 
 /// Batch, height and width are open; the network pools what is left of them.
 #[test]
+fn trap_18_a_shape_that_is_an_output_keeps_its_numbers() {
+    let mut g = GraphBuilder::new(17);
+    let x = g.input_open("x", &[1, 3, 8, 8]);
+    let stem = g.conv(&x, "/stem", Conv::square(16, 3).pad(1));
+    let seen = g.conv(&stem, "/seen", Conv::square(8, 1));
+    let shape = g.node(Op::new("Shape", "/shape"), &[&seen], &[4]);
+    let y = g.conv(&seen, "/last", Conv::square(4, 1));
+    g.output(&y);
+    g.output_of(&shape, DataType::Int64);
+    let cut = cut(&g.model().unwrap()).proved();
+    cut.holds("seen.weight", &["Shape makes a graph output of the number of channels"]);
+    assert_eq!(cut.lost("stem.weight", 0), 8);
+}
+
+#[test]
 fn trap_26_open_dims_stay_open_and_are_proved_at_two_values() {
     let mut proto = network(17, |g, x| g.conv(x, "/b", Conv::square(12, 3).pad(1).stride(2))).into_proto();
     let input = &mut proto.graph.as_mut().unwrap().input[0];

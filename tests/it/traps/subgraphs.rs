@@ -37,6 +37,30 @@ fn trap_14_values_that_branches_capture() {
 }
 
 #[test]
+fn trap_14_a_count_of_channels_that_a_branch_captures() {
+    let cut = cut(&network(17, |g, x| {
+        let read = g.conv(x, "/read", Conv::square(8, 1));
+        let shape = g.node(Op::new("Shape", "/shape"), &[&read], &[4]);
+        let one = g.initializer("one", &Tensor::from_ints(vec![], &[1]));
+        let count = g.node(Op::new("Gather", "/count"), &[&shape, &one], &[]);
+        let y = g.conv(&read, "/next", Conv::square(4, 1));
+        let chosen = condition(g, &y);
+        let scaled = |op: &str| {
+            let mut inner = GraphBuilder::new(17);
+            let number = inner.node(Op::new("Cast", &format!("/float_{op}")).int("to", 1), &[&count], &[]);
+            let z = inner.node(Op::new(op, &format!("/body_{op}")), &[&y, &number], &y.dims.clone());
+            inner.output(&z);
+            inner
+        };
+        let op = Op::new("If", "/if").graph("then_branch", scaled("Mul")).graph("else_branch", scaled("Add"));
+        g.node(op, &[&chosen], &y.dims.clone())
+    }));
+    let cut = cut.not_refuted();
+    cut.holds("read.weight", &["Gather", "a subgraph reads"]);
+    assert_eq!(cut.lost("stem.weight", 0), 8, "what no subgraph counts may still go");
+}
+
+#[test]
 fn trap_14_a_weight_that_a_branch_reads() {
     let cut = cut(&network(17, |g, x| {
         let w = g.weights("both.weight", &[8, 16, 1, 1]);
