@@ -25,6 +25,7 @@ pub(super) fn relate(facts: &Facts<'_>, table: &AxisTable<'_>, known: &Constants
             rel.close(view.operands(), &format!("{} makes a constant in a way that is not followed", node.op()));
             continue;
         }
+        pin_open(facts, &view, &mut rel);
         let reason = match rule(node.proto).map(|rule| rule.relate(&view, &mut rel)) {
             Some(Ok(())) => format!("{} says nothing of this axis", node.op()),
             Some(Err(unsupported)) => {
@@ -67,6 +68,18 @@ fn pin_interface(facts: &Facts<'_>, table: &AxisTable<'_>, known: &Constants, sa
         };
         for axis in table.all_axes(facts.graph, id) {
             said.pins.push(Pin { axis, node: None, reason: reason.clone() });
+        }
+    }
+}
+
+/// Where a contraction reads or makes an axis whose length follows an open dim of an input, a coordinate of it is another thing at
+/// another size, and no mask could stand for it.
+fn pin_open(facts: &Facts<'_>, view: &NodeView<'_>, rel: &mut Relations<'_>) {
+    let Some(grown) = facts.grown.filter(|_| view.node.contracts()) else { return };
+    for operand in view.operands().filter(|o| !o.constant) {
+        let Some(larger) = grown.get(operand.value).filter(|d| d.len() == operand.rank()) else { continue };
+        for k in (0..operand.rank()).filter(|&k| larger[k] != operand.dims[k]) {
+            rel.pin(operand.axis(k), "its length follows an open dimension of the inputs");
         }
     }
 }

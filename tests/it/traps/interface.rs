@@ -130,6 +130,20 @@ fn trap_18_a_shape_that_is_an_output_keeps_its_numbers() {
     assert_eq!(cut.lost("stem.weight", 0), 8);
 }
 
+/// Channels folded into an open batch: at another size a coordinate of it is another channel.
+#[test]
+fn trap_26_channels_in_an_open_batch_are_held() {
+    let cut = cut(&network(17, |g, x| {
+        let seen = g.conv(x, "/seen", Conv::square(8, 1));
+        let y = g.reshape(&seen, &[-1, 1, 8, 8], &[8, 1, 8, 8], "/fold");
+        let y = g.conv(&y, "/each", Conv::square(3, 1));
+        g.reshape(&y, &[-1, 24, 8, 8], &[1, 24, 8, 8], "/unfold")
+    }));
+    let cut = cut.proved();
+    cut.holds("seen.weight", &["follows an open dimension"]);
+    assert_eq!(cut.lost("stem.weight", 0), 8);
+}
+
 #[test]
 fn trap_26_open_dims_stay_open_and_are_proved_at_two_values() {
     let mut proto = network(17, |g, x| g.conv(x, "/b", Conv::square(12, 3).pad(1).stride(2))).into_proto();

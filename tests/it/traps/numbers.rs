@@ -85,6 +85,23 @@ fn trap_25_every_form_of_gemms_c() {
 }
 
 /// As PyTorch exports a shortcut of option A: the amounts are a fill, sliced, concatenated, turned and cast.
+/// What is divided by the root of a channel count, in a type whose arithmetic is not followed, keeps the old count.
+#[test]
+fn trap_27_a_count_as_a_number_of_another_type_is_written_down() {
+    let cut = cut(&network(17, |g, x| {
+        let read = g.conv(x, "/read", Conv::square(8, 1));
+        let shape = g.node(Op::new("Shape", "/shape"), &[&read], &[4]);
+        let one = g.ints("one", &[1]);
+        let count = g.node(Op::new("Gather", "/count"), &[&shape, &one], &[1]);
+        let double = g.node(Op::new("Cast", "/double").int("to", 11), &[&count], &[1]);
+        let root = g.node(Op::new("Sqrt", "/root"), &[&double], &[1]);
+        let number = g.node(Op::new("Cast", "/float").int("to", 1), &[&root], &[1]);
+        let y = g.conv(&read, "/next", Conv::square(6, 1));
+        g.node(Op::new("Div", "/scale"), &[&y, &number], &y.dims.clone())
+    }));
+    assert_eq!(cut.proved().lost("read.weight", 0), 4);
+}
+
 #[test]
 fn trap_27_amounts_of_padding_by_a_chain_of_nodes() {
     let cut = cut(&network(17, |g, x| {
