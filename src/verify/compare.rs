@@ -47,22 +47,20 @@ pub(super) fn relative_error(expected: &Tensor, found: &Tensor) -> f64 {
 
 /// What the masked channels showed of themselves: one that is zero, or the same as a kept one, cannot show that its mask is right.
 pub(super) struct Seen<'a> {
-    values: Vec<(&'a str, &'a Removed)>,
+    masked: &'a [&'a Removed],
+    /// By mask and channel.
     shown: HashMap<(usize, usize), bool>,
 }
 
 impl<'a> Seen<'a> {
-    pub(super) fn new(masked: &'a [String], removed: &'a [Removed]) -> Self {
-        let entry = |name: &'a String| removed.iter().find(|r| r.value == *name).map(|r| (name.as_str(), r));
-        let values: Vec<_> = masked.iter().filter_map(entry).collect();
-        let channels =
-            values.iter().enumerate().flat_map(|(v, (_, r))| r.indices.iter().map(move |&i| ((v, i), false)));
-        Self { shown: channels.collect(), values }
+    pub(super) fn new(masked: &'a [&'a Removed]) -> Self {
+        let channels = masked.iter().enumerate().flat_map(|(m, r)| r.indices.iter().map(move |&i| ((m, i), false)));
+        Self { shown: channels.collect(), masked }
     }
 
-    /// Looks at the masked values of one run, in the order of their names.
-    pub(super) fn look(&mut self, masked: &[Tensor]) {
-        for (v, ((_, removed), tensor)) in self.values.iter().zip(masked).enumerate() {
+    /// Looks at the masked values of one run, in the order of the masks.
+    pub(super) fn look(&mut self, values: &[Tensor]) {
+        for (m, (removed, tensor)) in self.masked.iter().zip(values).enumerate() {
             let Some(kept) = removed.kept_indices().first().and_then(|&k| channel(tensor, removed.axis, k)) else {
                 continue;
             };
@@ -72,7 +70,7 @@ impl<'a> Seen<'a> {
                 let loud = own.iter().any(|x| x.abs() > 1e-5 * largest);
                 let distinct = own.iter().zip(&kept).any(|(a, b)| (a - b).abs() > 1e-5 * largest);
                 if loud && distinct {
-                    self.shown.insert((v, i), true);
+                    self.shown.insert((m, i), true);
                 }
             }
         }
@@ -86,4 +84,27 @@ impl<'a> Seen<'a> {
 
 fn channel(tensor: &Tensor, axis: usize, i: usize) -> Option<Vec<f32>> {
     tensor.select(axis, &[i]).ok()?.floats()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::removed::Kind;
+
+    fn mask(axis: usize) -> Removed {
+        let kind = Kind::Activation;
+        Removed { value: "v".into(), kind, axis, length: 2, indices: vec![1], blocks: Vec::new(), readers: Vec::new() }
+    }
+
+    /// Row 1 is loud and column 1 is zero: a mask on the columns of this value cannot show that it is right.
+    #[test]
+    fn a_channel_is_silent_along_the_axis_of_its_mask() {
+        let value = Tensor::from_floats(vec![2, 2], &[1.0, 0.0, 2.0, 0.0]);
+        let (rows, columns) = (mask(0), mask(1));
+        for (masked, silent) in [(vec![&rows], 0), (vec![&columns], 1), (vec![&rows, &columns], 1)] {
+            let mut seen = Seen::new(&masked);
+            seen.look(&vec![value.clone(); masked.len()]);
+            assert_eq!(seen.silent(), silent);
+        }
+    }
 }

@@ -90,11 +90,12 @@ impl Judge<'_> {
     fn as_written(&self, v: &mut Verification) -> Result<usize, Halt> {
         let twin = self.pairing.twin(&Weights::AsWritten)?;
         let names = self.names();
-        let wanted = [names.clone(), twin.masked.clone()].concat();
+        let masked = twin.masked.iter().map(|r| r.value.clone());
+        let wanted: Vec<String> = names.iter().cloned().chain(masked).collect();
         let theirs = Session::load(&twin.model, self.case.feeds, &wanted).map_err(Halt::CannotRun)?;
         let ours = Session::load(self.case.pruned, self.case.feeds, &names).map_err(|e| self.does_not_run(&e))?;
         let plain = Session::load(self.case.original, self.case.feeds, &names).map_err(Halt::CannotRun)?;
-        let mut seen = Seen::new(&twin.masked, self.case.removed);
+        let mut seen = Seen::new(&twin.masked);
         for sample in 0..SAMPLES {
             let x = inputs::seeded(self.case.feeds, self.case.seed + sample);
             let expected = theirs.run(&x).map_err(Halt::CannotRun)?;

@@ -23,18 +23,18 @@ pub(super) enum Weights<'r> {
 }
 
 /// A twin, ready to run.
-pub(super) struct Twin {
+pub(super) struct Twin<'a> {
     pub model: Model,
-    /// Values that some mask was put on, without repeats.
-    pub masked: Vec<String>,
+    /// What masks were put on, without repeats.
+    pub masked: Vec<&'a Removed>,
 }
 
-impl Pairing<'_> {
+impl<'a> Pairing<'a> {
     /// The twin with those weights.
-    pub(super) fn twin(&self, weights: &Weights<'_>) -> Result<Twin> {
+    pub(super) fn twin(&self, weights: &Weights<'_>) -> Result<Twin<'a>> {
         let known = Constants::new(&self.before)?;
         let mut graph = self.shell(self.case.original.graph_proto());
-        let mut masked = Vec::new();
+        let mut masked: Vec<&'a Removed> = Vec::new();
         let by_node: HashMap<usize, (usize, &Pair)> =
             self.pairs.iter().enumerate().map(|(p, pair)| (pair.before, (p, pair))).collect();
         for (i, node) in self.before.nodes().iter().enumerate().filter(|(_, n)| !known.covers(n)) {
@@ -58,8 +58,8 @@ impl Pairing<'_> {
                     mask(&proto.input[slot], &format!("{i}_{slot}"), removed, self.rank(&proto.input[slot]));
                 graph.initializer.extend(constants);
                 proto.input[slot].clone_from(&masking.output[0]);
-                if !masked.contains(&removed.value) {
-                    masked.push(removed.value.clone());
+                if !masked.contains(&removed) {
+                    masked.push(removed);
                 }
                 graph.node.push(masking);
             }
@@ -91,7 +91,7 @@ impl Pairing<'_> {
     }
 
     /// The operands of a node that a mask belongs on: what depends on an input. What constants alone make is never masked.
-    fn masks(&self, node: usize, known: &Constants) -> Vec<(usize, &Removed)> {
+    fn masks(&self, node: usize, known: &Constants) -> Vec<(usize, &'a Removed)> {
         let node = &self.before.nodes()[node];
         let live = &self.live;
         let rank = |slot: usize| node.input(slot).and_then(|v| self.dims.get(v)).map(<[usize]>::len);
