@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -72,7 +72,7 @@ enum Failure {
     /// Exit status 3; the report has said why.
     Refused,
     /// Exit status 1; the result has said which and why.
-    Some {
+    Several {
         /// How many of the models.
         failed: usize,
         /// Of how many.
@@ -107,7 +107,7 @@ impl Failure {
             Self::Usage(_) => 2,
             Self::Refused => 3,
             Self::Failed(e) if matches!(e.kind, ErrorKind::BadOption(_)) => 2,
-            Self::Some { .. } | Self::Model(..) | Self::Failed(_) => 1,
+            Self::Several { .. } | Self::Model(..) | Self::Failed(_) => 1,
         }
     }
 }
@@ -117,7 +117,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Usage(reason) => f.write_str(reason),
             Self::Refused => Ok(()),
-            Self::Some { failed, of } => write!(f, "{failed} of {of} models could not be inspected"),
+            Self::Several { failed, of } => write!(f, "{failed} of {of} models could not be inspected"),
             Self::Model(path, e) => write!(f, "{path}: {e}"),
             Self::Failed(e) => e.fmt(f),
         }
@@ -156,16 +156,11 @@ fn quiet_the_runtime() {
 impl Shared {
     /// Applies what concerns the whole process.
     fn apply(&self) {
-        let choice = match self.color {
-            Color::Auto => return self.start_threads(),
-            Color::Always => anstream::ColorChoice::Always,
-            Color::Never => anstream::ColorChoice::Never,
-        };
-        choice.write_global();
-        self.start_threads();
-    }
-
-    fn start_threads(&self) {
+        match self.color {
+            Color::Auto => {}
+            Color::Always => anstream::ColorChoice::Always.write_global(),
+            Color::Never => anstream::ColorChoice::Never.write_global(),
+        }
         // A pool that is there already stays; nothing depends on the number of threads but time.
         let _ = rayon::ThreadPoolBuilder::new().num_threads(self.threads.unwrap_or(0)).build_global();
     }
@@ -209,7 +204,7 @@ fn to_json(data: &impl Serialize) -> Result<String, Failure> {
 }
 
 /// Writes a side file: it appears whole or not at all.
-fn write_file(path: &PathBuf, text: &str) -> Result<(), Failure> {
+fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
     let dir = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let written = tempfile::NamedTempFile::new_in(dir).and_then(|mut file| {
         file.write_all(text.as_bytes())?;

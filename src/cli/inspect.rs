@@ -62,7 +62,7 @@ fn several(o: &Opts, paths: &[PathBuf]) -> Result<(), Failure> {
     let failed = |o: &&Outcome| matches!(o, Outcome::Failed { .. });
     match outcomes.iter().filter(failed).count() {
         0 => Ok(()),
-        n => Err(Failure::Some { failed: n, of: paths.len() }),
+        n => Err(Failure::Several { failed: n, of: paths.len() }),
     }
 }
 
