@@ -148,7 +148,7 @@ pub struct Verification {
     pub first_difference: Option<FirstDifference>,
     /// Values compared in each run.
     pub compared: usize,
-    /// Largest difference; `null` where it is not finite.
+    /// Largest difference, relative to its value's largest magnitude; `null` where it is not finite.
     pub max_rel_error: Option<f64>,
     /// What was allowed.
     pub tolerance: f64,
@@ -179,13 +179,13 @@ pub struct Fidelity {
     pub samples: usize,
     /// Share of samples with the same top-1.
     pub top1_agreement: Option<f64>,
-    /// Mean divergence, in nats.
+    /// Mean of `KL(softmax(a) || softmax(b))`, in nats, where there is a top-1.
     pub kl: Option<f64>,
-    /// Cosine.
+    /// Cosine of all elements: `a . b / (|a| |b|)`.
     pub cosine: f64,
-    /// Signal over difference, in decibels; `null` where nothing differs.
+    /// Signal over difference, `10 log10(|a|^2 / |a - b|^2)`, in decibels; `null` where nothing differs.
     pub sqnr_db: Option<f64>,
-    /// Largest difference.
+    /// Largest difference: `max |a - b|`.
     pub max_abs_error: f64,
     /// Each output.
     pub outputs: Vec<OutputFidelity>,
@@ -198,13 +198,13 @@ pub struct OutputFidelity {
     pub name: String,
     /// Share of samples with the same top-1.
     pub top1_agreement: Option<f64>,
-    /// Mean divergence, in nats.
+    /// Mean of `KL(softmax(a) || softmax(b))`, in nats, where there is a top-1.
     pub kl: Option<f64>,
-    /// Cosine.
+    /// Cosine of all elements: `a . b / (|a| |b|)`.
     pub cosine: f64,
-    /// Signal over difference, in decibels.
+    /// Signal over difference, `10 log10(|a|^2 / |a - b|^2)`, in decibels; `null` where nothing differs.
     pub sqnr_db: Option<f64>,
-    /// Largest difference.
+    /// Largest difference: `max |a - b|`.
     pub max_abs_error: f64,
 }
 

@@ -40,7 +40,7 @@ pub struct Case<'a> {
     pub feeds: &'a [Feed],
     /// The inputs with every open dim larger.
     pub grown: Option<&'a [Feed]>,
-    /// Largest difference allowed, relative to each value's largest magnitude.
+    /// Largest difference allowed, as [`Verification::max_rel_error`] measures it.
     pub tolerance: f64,
     /// Seed of the inputs.
     pub seed: u64,
@@ -81,7 +81,8 @@ pub struct Verification {
     pub compared: usize,
     /// Runs compared.
     pub samples: usize,
-    /// The largest difference found, relative to its value's largest magnitude.
+    /// The largest difference found: of the values compared, the largest `max |a - b| / (max |a| + 1e-6)`, `a` from the twin, `b` from the
+    /// pruned model.
     pub max_rel_error: f64,
     /// How much the masks change what was compared, in the same measure: near 0, the weights cannot show a fault.
     pub sensitivity: f64,

@@ -23,11 +23,11 @@ pub struct OutputFidelity {
     pub top1_agreement: Option<f64>,
     /// Mean of `KL(softmax(before) || softmax(after))`, in nats, where there is a top-1.
     pub kl: Option<f64>,
-    /// Cosine of all elements.
+    /// Cosine of all elements: `a . b / (|a| |b|)`; where one of them is zero, 1 if the other is too, else 0.
     pub cosine: f64,
-    /// Signal over difference, in decibels; infinite where nothing differs.
+    /// Signal over difference, in decibels: `10 log10(|a|^2 / |a - b|^2)`; infinite where nothing differs.
     pub sqnr_db: f64,
-    /// Largest difference.
+    /// Largest difference: `max |a - b|`.
     pub max_abs_error: f64,
 }
 

@@ -40,18 +40,7 @@ pub(super) fn compute(node: &NodeProto, inputs: &[Option<Tensor>], opset: i64) -
         "Flatten" => movement::flatten(x, node.attr_int("axis").unwrap_or(1)),
         "Transpose" => movement::transpose(x, node.attr_ints("perm")),
         "Concat" => movement::concat(&inputs.iter().flatten().collect::<Vec<_>>(), node.attr_int("axis").unwrap_or(1)),
-        "Slice" if opset < 10 => movement::slice(
-            x,
-            &movement::Bounds {
-                starts: node.attr_ints("starts")?.to_vec(),
-                ends: node.attr_ints("ends")?.to_vec(),
-                axes: node.attr_ints("axes").map(<[i64]>::to_vec),
-                steps: None,
-            },
-        ),
-        "Slice" => {
-            movement::slice(x, &movement::Bounds { starts: ints(1)?, ends: ints(2)?, axes: ints(3), steps: ints(4) })
-        }
+        "Slice" => movement::slice(x, &bounds(node, &ints, opset)?),
         "Gather" => movement::gather(x, second()?, node.attr_int("axis").unwrap_or(0)),
         "Expand" => movement::expand(x, &ints(1)?),
         "Range" => range(x, second()?, inputs.get(2)?.as_ref()?),
@@ -75,6 +64,15 @@ pub(super) fn compute(node: &NodeProto, inputs: &[Option<Tensor>], opset: i64) -
         "ReduceProd" => reduce_prod(node, x, axes("axes")),
         _ => None,
     }
+}
+
+/// What a Slice is told: by attributes before operator set 10, by inputs since.
+fn bounds(node: &NodeProto, ints: &dyn Fn(usize) -> Option<Vec<i64>>, opset: i64) -> Option<movement::Bounds> {
+    if opset >= 10 {
+        return Some(movement::Bounds { starts: ints(1)?, ends: ints(2)?, axes: ints(3), steps: ints(4) });
+    }
+    let list = |name: &str| node.attr_ints(name).map(<[i64]>::to_vec);
+    Some(movement::Bounds { starts: list("starts")?, ends: list("ends")?, axes: list("axes"), steps: None })
 }
 
 /// The remainder that has the sign of the divisor, as ONNX's Mod has it.
