@@ -1,13 +1,12 @@
 //! One oracle test and more for each operator family: what goes is proved in the runtime, what stays says why.
 
-use secateur::Model;
-use secateur::build::{Conv, GraphBuilder, Op, Val};
+use secateur::build::{GraphBuilder, Op, Val};
 use secateur::couple::couple;
 use secateur::plan::Scope;
 use secateur::verify::Status;
 
-use crate::oracle::{head, losses, prune};
-use crate::support::Analysed;
+use crate::oracle::{losses, prune};
+use crate::support::{Analysed, network};
 
 mod along;
 mod contract;
@@ -18,19 +17,6 @@ mod reference;
 mod shape;
 mod space;
 mod table;
-
-/// A stem of 16 channels, what `build` makes of it, a last convolution where that is an image, and a Gemm.
-pub(crate) fn network(opset: i64, build: impl Fn(&mut GraphBuilder, &Val) -> Val) -> Model {
-    let mut g = GraphBuilder::new(opset);
-    let x = g.input_open("x", &[1, 3, 8, 8]);
-    let stem = g.conv(&x, "/stem", Conv::square(16, 3).pad(1));
-    let stem = g.relu(&stem, "/stem/Relu");
-    let y = build(&mut g, &stem);
-    let y = if y.dims.len() == 4 { head(&mut g, &y) } else { y };
-    let y = g.gemm(&y, "/fc", 5);
-    g.output(&y);
-    g.model().unwrap()
-}
 
 /// Half of every group goes, proved; what each weight's first axis lost.
 pub(crate) fn check_at(opset: i64, build: impl Fn(&mut GraphBuilder, &Val) -> Val) -> Vec<(String, usize)> {

@@ -7,25 +7,11 @@ use secateur::model::{Removed, Tensor};
 use secateur::plan::Scope;
 use secateur::verify::Status;
 
-use crate::support::Analysed;
+use crate::support::{Analysed, head, network};
 
-/// Builds a graph from a 16-channel value to the value that the last convolution reads; that and its Gemm end every graph.
+/// Half of every group of the network goes, proved; what each weight's first axis lost, by name.
 pub(crate) fn check(build: impl Fn(&mut GraphBuilder, &Val) -> Val) -> Vec<(String, usize)> {
-    let mut g = GraphBuilder::new(17);
-    let x = g.input_open("x", &[1, 3, 8, 8]);
-    let stem = g.conv(&x, "/stem", Conv::square(16, 3).pad(1));
-    let stem = g.relu(&stem, "/stem/Relu");
-    let y = build(&mut g, &stem);
-    let y = if y.dims.len() == 4 { head(&mut g, &y) } else { y };
-    let y = g.gemm(&y, "/fc", 5);
-    g.output(&y);
-    prune(&g.model().unwrap())
-}
-
-pub(crate) fn head(g: &mut GraphBuilder, y: &Val) -> Val {
-    let y = g.conv(y, "/last", Conv::square(8, 1));
-    let y = g.global_average_pool(&y, "/pool");
-    g.flatten(&y, "/flat")
+    prune(&network(17, build))
 }
 
 /// Half of every group goes; what each weight's first axis lost, by name.

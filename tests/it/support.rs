@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use secateur::build::{Conv, GraphBuilder, Val};
 use secateur::couple::{Coupling, Facts, Gone, couple};
 use secateur::cut::cut;
 use secateur::model::constant::Known;
@@ -20,6 +21,26 @@ pub(crate) fn zoo(path: &str) -> PathBuf {
 /// The trained network that the project carries.
 pub(crate) fn digits() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata/digits_resnet.onnx")
+}
+
+/// A network with an open batch: a stem of 16 filters, what `build` makes of it, a last convolution where that is an image, and a Gemm.
+pub(crate) fn network(opset: i64, build: impl Fn(&mut GraphBuilder, &Val) -> Val) -> Model {
+    let mut g = GraphBuilder::new(opset);
+    let x = g.input_open("x", &[1, 3, 8, 8]);
+    let stem = g.conv(&x, "/stem", Conv::square(16, 3).pad(1));
+    let stem = g.relu(&stem, "/stem/Relu");
+    let y = build(&mut g, &stem);
+    let y = if y.dims.len() == 4 { head(&mut g, &y) } else { y };
+    let y = g.gemm(&y, "/fc", 5);
+    g.output(&y);
+    g.model().unwrap()
+}
+
+/// A last convolution of 8 filters, pooled to a row.
+pub(crate) fn head(g: &mut GraphBuilder, y: &Val) -> Val {
+    let y = g.conv(y, "/last", Conv::square(8, 1));
+    let y = g.global_average_pool(&y, "/pool");
+    g.flatten(&y, "/flat")
 }
 
 /// Everything known of a model.
@@ -84,7 +105,7 @@ pub(crate) fn with_random_weights(model: &Model) -> Model {
     let constants = Constants::new(&graph).unwrap();
     let mut proto = model.proto().clone();
     let g = proto.graph.as_mut().unwrap();
-    let mut weights = secateur::build::GraphBuilder::new(17);
+    let mut weights = GraphBuilder::new(17);
     let mut made = Vec::new();
     for id in graph.value_ids() {
         if let Some(Known::Fill { dtype: DataType::Float, dims, .. }) = constants.get(id) {

@@ -33,7 +33,6 @@
 //! | 28 weights that show nothing | `numbers` |
 
 use secateur::Model;
-use secateur::build::{Conv, GraphBuilder, Val};
 use secateur::couple::{Coupling, couple};
 use secateur::model::{Removed, Tensor};
 use secateur::op::Owner;
@@ -136,23 +135,4 @@ impl Cut {
         assert!(found == expected, "'{name}' holds other bits than the original");
         found
     }
-}
-
-/// A network with an open batch: a stem of 16 filters, what is built on it, and a last convolution, unless a matrix was built.
-fn network(opset: i64, build: impl Fn(&mut GraphBuilder, &Val) -> Val) -> Model {
-    let mut g = GraphBuilder::new(opset);
-    let x = g.input_open("x", &[1, 3, 8, 8]);
-    let stem = g.conv(&x, "/stem", Conv::square(16, 3).pad(1));
-    let stem = g.relu(&stem, "/relu");
-    let y = build(&mut g, &stem);
-    let y = if y.dims.len() == 4 { head(&mut g, &y) } else { y };
-    let y = g.gemm(&y, "/fc", 5);
-    g.output(&y);
-    g.model().unwrap()
-}
-
-fn head(g: &mut GraphBuilder, y: &Val) -> Val {
-    let y = g.conv(y, "/last", Conv::square(8, 1));
-    let y = g.global_average_pool(&y, "/pool");
-    g.flatten(&y, "/flat")
 }

@@ -5,9 +5,9 @@ use secateur::model::Tensor;
 use secateur::plan::Scope;
 use secateur::verify::Status;
 
-use super::{network, reason_at, same};
+use super::{reason_at, same};
 use crate::oracle::{check, lost};
-use crate::support::{Analysed, constant, set_constant};
+use crate::support::{Analysed, constant, network, set_constant};
 
 fn gather(g: &mut GraphBuilder, x: &Val, index: &Tensor) -> Val {
     let list = g.initializer("index", index);

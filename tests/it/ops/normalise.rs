@@ -4,9 +4,9 @@ use secateur::build::{GraphBuilder, Op, Val};
 use secateur::couple::{Facts, couple};
 use secateur::model::Tensor;
 
-use super::{check_at, network, reason_at, same};
+use super::{check_at, reason_at, same};
 use crate::oracle::{check, lost};
-use crate::support::Analysed;
+use crate::support::{Analysed, network};
 
 fn weights(g: &mut GraphBuilder, n: usize) -> [Val; 2] {
     [g.uniform("norm.weight", &[n], 0.5, 1.5), g.uniform("norm.bias", &[n], -0.5, 0.5)]

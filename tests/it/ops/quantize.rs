@@ -5,9 +5,9 @@ use secateur::model::proto::DataType;
 use secateur::model::{Model, Tensor};
 use secateur::plan::Scope;
 
-use super::{network, reason_at};
+use super::reason_at;
 use crate::oracle::{check, lost};
-use crate::support::{Analysed, constant};
+use crate::support::{Analysed, constant, network};
 
 fn int8(g: &mut GraphBuilder, name: &str, dims: &[usize], at: impl Fn(usize) -> i8) -> Val {
     let data: Vec<u8> = (0..dims.iter().product()).map(|i| at(i) as u8).collect();

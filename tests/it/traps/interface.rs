@@ -6,7 +6,8 @@ use secateur::model::proto::{
     DataType, DimValue, OperatorSetIdProto, StringStringEntryProto, TypeValue, ValueInfoProto,
 };
 
-use super::{cut, cut_at, network};
+use super::{cut, cut_at};
+use crate::support::network;
 
 /// Two inputs of different types, two outputs; names that are no identifiers.
 #[test]
@@ -46,7 +47,7 @@ fn dims_of(info: &ValueInfoProto) -> Vec<usize> {
 fn trap_19_stored_shapes_are_made_fresh_or_dropped() {
     let mut proto = network(17, |g, x| g.conv(x, "/b", Conv::square(12, 3).pad(1))).into_proto();
     proto.graph.as_mut().unwrap().value_info = vec![
-        declared("/relu_output_0", &[1, 16, 8, 8]),
+        declared("/stem/Relu_output_0", &[1, 16, 8, 8]),
         declared("/b/Conv_output_0", &[1, 99, 8, 8]),
         declared("/last/Conv_output_0", &[1, 8, 8]),
         declared("stem.weight", &[16, 3, 3, 3]),
@@ -54,7 +55,7 @@ fn trap_19_stored_shapes_are_made_fresh_or_dropped() {
     let cut = cut(&Model::new(proto).unwrap()).proved();
     let known: Vec<(&str, Vec<usize>)> =
         cut.pruned.graph_proto().value_info.iter().map(|i| (i.name(), dims_of(i))).collect();
-    assert_eq!(known, [("/relu_output_0", vec![1, 8, 8, 8])]);
+    assert_eq!(known, [("/stem/Relu_output_0", vec![1, 8, 8, 8])]);
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use secateur::build::{Conv, GraphBuilder, Op, Val};
 use secateur::model::Tensor;
 
-use super::{cut, cut_at, network};
+use super::{cut, cut_at};
+use crate::support::network;
 
 /// Pre-activation, and Conv, Relu, BatchNormalization: nothing to fold the statistics into.
 #[test]

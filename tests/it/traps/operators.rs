@@ -4,7 +4,8 @@ use secateur::build::{Conv, GraphBuilder, Op, Pool, Val};
 use secateur::model::Tensor;
 use secateur::model::proto::DataType;
 
-use super::{cut, network};
+use super::cut;
+use crate::support::network;
 
 fn like(g: &mut GraphBuilder, op: Op, inputs: &[&Val]) -> Val {
     let dims = inputs[0].dims.clone();

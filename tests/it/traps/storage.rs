@@ -8,8 +8,9 @@ use secateur::model::proto::{
 };
 use secateur::model::{ModelProto, Tensor};
 
-use super::{cut, network};
+use super::cut;
 use crate::support::constant;
+use crate::support::network;
 
 const WEIGHTS: [&str; 4] = ["stem.weight", "stem.bias", "b.weight", "last.weight"];
 

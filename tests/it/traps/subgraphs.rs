@@ -5,7 +5,8 @@ use secateur::build::{Conv, GraphBuilder, Op, Val};
 use secateur::model::Tensor;
 use secateur::model::proto::{DataType, FunctionProto, NodeProto, OperatorSetIdProto};
 
-use super::{cut, network};
+use super::cut;
+use crate::support::network;
 
 /// A condition that depends on the input.
 fn condition(g: &mut GraphBuilder, x: &Val) -> Val {
