@@ -77,10 +77,11 @@ pub(super) fn failure(error: &TractError, makers: &Makers) -> Error {
     }
 }
 
-/// What a panic said.
+/// What a panic said, without the stack that an error may carry in its text.
 pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-    shorten(&format!("it panicked: {}", text.unwrap_or("no reason given")), LONGEST)
+    let reason = text.and_then(|t| t.split("Stack backtrace:").next()).unwrap_or("no reason given");
+    shorten(&format!("it panicked: {reason}"), LONGEST)
 }
 
 /// One line of at most `longest` characters, cut in the middle.
@@ -131,5 +132,11 @@ mod tests {
         let error = TractError::msg(format!("inner\n  cause {}", "x".repeat(1000))).context("outer");
         let text = failure(&error, &Makers::new()).to_string();
         assert!(text.contains("outer: inner cause xx") && !text.contains('\n') && text.len() < 400, "{text}");
+    }
+
+    #[test]
+    fn a_panic_says_its_reason_and_not_its_stack() {
+        let panic: Box<dyn Any + Send> = Box::new("no such axis: 4\n\nStack backtrace:\n   0: main".to_owned());
+        assert_eq!(panic_text(panic.as_ref()), "it panicked: no such axis: 4");
     }
 }
