@@ -7,6 +7,7 @@ use crate::model::proto::NodeProto;
 use crate::model::{Constants, Dims, Graph, Known, Node, Tensor};
 
 mod axes;
+mod channels;
 mod math;
 mod pad;
 mod recurrent;
@@ -58,6 +59,7 @@ pub(super) fn rewrite(node: &NodeProto, about: &Operands<'_>) -> Answer {
         "Swish" => Ok(math::swish(node)),
         "MatMul" => Ok(math::dot(node, about)),
         "BatchNormalization" if is_training(node) => refuse("it is in training mode"),
+        "BatchNormalization" => channels::batch_normalization(about),
         "LSTM" | "GRU" | "RNN" => recurrent::reverse(node, about),
         "GlobalLpPool" => math::global_lp_pool(node, about),
         "SpaceToDepth" if node.attr_str("mode").is_some_and(|m| m != "DCR") => refuse("only its mode DCR is computed"),

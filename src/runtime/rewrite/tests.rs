@@ -214,3 +214,30 @@ fn what_stays_of_other_forms_is_refused_with_a_reason() {
     }
     assert_eq!(x.dtype, DataType::Float);
 }
+
+/// The dims told of a value that is normalized after `op`.
+fn normalized(op: NodeProto, x: &[usize]) -> Option<Vec<usize>> {
+    let info = |n: &str| ValueInfoProto { name: Some(n.into()), ..Default::default() };
+    let norm = NodeProto { output: vec!["z".into()], ..node("BatchNormalization", &["y", "c", "c", "c", "c"]) };
+    let graph = GraphProto {
+        node: vec![op, norm],
+        initializer: vec![Tensor::from_floats(vec![2], &[1.0, 2.0]).to_proto("c")],
+        input: vec![info("x")],
+        output: vec![info("z")],
+        ..Default::default()
+    };
+    let opset = OperatorSetIdProto { version: Some(11), ..Default::default() };
+    let model = Model::new(ModelProto { graph: Some(graph), opset_import: vec![opset], ..Default::default() }).unwrap();
+    let told = dims(&model, &[Feed { name: "x".into(), dtype: DataType::Float, dims: x.to_vec() }]).unwrap();
+    let z = model.graph().unwrap().find("z").unwrap();
+    told.get(z).map(<[usize]>::to_vec)
+}
+
+#[test]
+fn what_has_no_channels_is_not_normalized() {
+    let squeezed = || with(node("Squeeze", &["x"]), "axes", &[0]);
+    assert_eq!(normalized(node("Relu", &["x"]), &[2]), None);
+    assert_eq!(normalized(squeezed(), &[1, 2]), None);
+    assert_eq!(normalized(squeezed(), &[1, 3, 2]), Some(vec![3, 2]));
+    assert_eq!(normalized(node("Relu", &["x"]), &[3, 2]), Some(vec![3, 2]));
+}
