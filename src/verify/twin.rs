@@ -117,12 +117,12 @@ impl<'a> Pairing<'a> {
     /// All constants of a graph under their own names; those that nothing reads are left behind when it is loaded.
     fn add_known(&self, out: &mut GraphProto, known: &Constants, graph: &crate::model::Graph<'_>) {
         for id in graph.value_ids() {
+            let (name, value) = (graph.name(id), graph.value(id));
+            let is_read = || out.node.iter().any(|n| n.input.iter().any(|i| i == name));
             match known.get(id) {
-                Some(Known::Dense(t)) => out.initializer.push(t.to_proto(graph.name(id))),
-                Some(fill @ Known::Fill { .. })
-                    if out.node.iter().any(|n| n.input.iter().any(|i| i == graph.name(id))) =>
-                {
-                    out.initializer.push(fill.tensor().to_proto(graph.name(id)));
+                Some(Known::Dense(t)) => out.initializer.push(t.to_proto(name)),
+                Some(fill @ Known::Fill { .. }) if value.is_output || value.captured || is_read() => {
+                    out.initializer.push(fill.tensor().to_proto(name));
                 }
                 _ => {}
             }

@@ -117,6 +117,19 @@ fn trap_23_an_output_that_is_read_on_is_whole() {
 
 /// Batch, height and width are open; the network pools what is left of them.
 #[test]
+fn trap_18_an_output_that_is_filled_with_one_number() {
+    let mut g = GraphBuilder::new(17);
+    let x = g.input_open("x", &[1, 3, 8, 8]);
+    let stem = g.conv(&x, "/stem", Conv::square(16, 3).pad(1));
+    let y = g.conv(&stem, "/last", Conv::square(4, 1));
+    let dims = g.ints("dims", &[5]);
+    let zeros = g.node(Op::new("ConstantOfShape", "/zeros"), &[&dims], &[5]);
+    g.output(&y);
+    g.output(&zeros);
+    assert_eq!(cut(&g.model().unwrap()).proved().lost("stem.weight", 0), 8);
+}
+
+#[test]
 fn trap_18_a_shape_that_is_an_output_keeps_its_numbers() {
     let mut g = GraphBuilder::new(17);
     let x = g.input_open("x", &[1, 3, 8, 8]);
