@@ -72,14 +72,12 @@ fn pin_interface(facts: &Facts<'_>, table: &AxisTable<'_>, known: &Constants, sa
     }
 }
 
-/// Where a contraction reads or makes an axis whose length follows an open dim of an input, a coordinate of it is another thing at
-/// another size, and no mask could stand for it.
+/// Where a contraction makes an axis whose length follows an open dim of an input, a coordinate of it is another thing at another size.
 fn pin_open(facts: &Facts<'_>, view: &NodeView<'_>, rel: &mut Relations<'_>) {
     let Some(grown) = facts.grown.filter(|_| view.node.contracts()) else { return };
-    for operand in view.operands().filter(|o| !o.constant) {
-        let Some(larger) = grown.get(operand.value).filter(|d| d.len() == operand.rank()) else { continue };
-        for k in (0..operand.rank()).filter(|&k| larger[k] != operand.dims[k]) {
-            rel.pin(operand.axis(k), "its length follows an open dimension of the inputs");
-        }
+    let Ok(made) = view.made() else { return };
+    let Some(larger) = grown.get(made.value).filter(|d| d.len() == made.rank()) else { return };
+    for k in (0..made.rank()).filter(|&k| larger[k] != made.dims[k]) {
+        rel.pin(made.axis(k), "its length follows an open dimension of the inputs");
     }
 }
