@@ -158,16 +158,28 @@ fn trap_26_channels_in_an_open_batch_are_held() {
     assert_eq!(cut.lost("stem.weight", 0), 8);
 }
 
-#[test]
-fn trap_26_open_dims_stay_open_and_are_proved_at_two_values() {
-    let mut proto = network(17, |g, x| g.conv(x, "/b", Conv::square(12, 3).pad(1).stride(2))).into_proto();
+/// The same model, with height and width of its first input open too.
+fn with_open_sizes(model: Model) -> Model {
+    let mut proto = model.into_proto();
     let input = &mut proto.graph.as_mut().unwrap().input[0];
     if let Some(TypeValue::TensorType(t)) = input.r#type.as_mut().unwrap().value.as_mut() {
         for (axis, name) in [(2, "height"), (3, "width")] {
             t.shape.as_mut().unwrap().dim[axis].value = Some(DimValue::DimParam(name.into()));
         }
     }
-    let cut = cut_at(&Model::new(proto).unwrap(), 0.5, &["x:1,3,8,8"]).proved();
+    Model::new(proto).unwrap()
+}
+
+#[test]
+fn trap_26_a_gemm_fixes_the_size_that_an_input_leaves_open() {
+    let model = with_open_sizes(network(17, |g, x| g.flatten(x, "/flat")));
+    assert_eq!(cut_at(&model, 0.5, &["x:1,3,8,8"]).proved().lost("stem.weight", 0), 8);
+}
+
+#[test]
+fn trap_26_open_dims_stay_open_and_are_proved_at_two_values() {
+    let model = with_open_sizes(network(17, |g, x| g.conv(x, "/b", Conv::square(12, 3).pad(1).stride(2))));
+    let cut = cut_at(&model, 0.5, &["x:1,3,8,8"]).proved();
     assert_eq!(cut.lost("stem.weight", 0), 8);
     assert!(cut.verdict.samples >= 3 && cut.verdict.notes.is_empty(), "{:?}", cut.verdict.notes);
     let open = cut.pruned.graph_proto().input[0].dims().unwrap().iter().filter(|d| d.fixed().is_none()).count();
