@@ -22,6 +22,9 @@ pub(super) fn check(graph: &Graph<'_>) -> Result<()> {
 }
 
 fn check_node(node: &NodeProto) -> Result<()> {
+    if let Some(perm) = node.attr_ints("perm").filter(|p| node.op_type() == "Transpose" && !is_permutation(p)) {
+        return Err(Error::bad_model(format!("its perm {perm:?} is no permutation")).at(node_name(node)));
+    }
     let of = |name: &str| node.attr_ints(name).unwrap_or(&[]);
     let fail = |name: &str| {
         Err(Error::bad_model(format!("its {name} {:?} is too large to be real", of(name))).at(node_name(node)))
@@ -33,6 +36,11 @@ fn check_node(node: &NodeProto) -> Result<()> {
     let too_large = |name: &&&str| of(name).iter().any(|v| v.unsigned_abs() > LARGEST);
     let all = ["kernel_shape", "strides", "dilations", "pads", "output_padding", "output_shape"];
     all.iter().find(too_large).map_or(Ok(()), |name| fail(name))
+}
+
+/// tract would look for its axes without an end.
+fn is_permutation(perm: &[i64]) -> bool {
+    (0..perm.len() as i64).all(|axis| perm.contains(&axis))
 }
 
 /// Errors at a node that makes more than a machine holds.

@@ -241,3 +241,11 @@ fn what_has_no_channels_is_not_normalized() {
     assert_eq!(normalized(squeezed(), &[1, 3, 2]), Some(vec![3, 2]));
     assert_eq!(normalized(node("Relu", &["x"]), &[3, 2]), Some(vec![3, 2]));
 }
+
+#[test]
+fn axes_that_are_no_permutation_are_refused() {
+    let x = Tensor::from_floats(vec![1, 2, 2], &[1.0, 2.0, 3.0, 4.0]);
+    let turned = |perm: &[i64]| run(13, with(node("Transpose", &["x"]), "perm", perm), &x, &[]);
+    assert_eq!(turned(&[0, 2, 1]).unwrap().floats().unwrap(), [1.0, 3.0, 2.0, 4.0]);
+    assert!(turned(&[1, 2, 1]).unwrap_err().contains("is no permutation"));
+}
