@@ -40,6 +40,8 @@ impl Cut<'_> {
         report.refused = match v.status {
             verify::Status::Passed => None,
             verify::Status::Failed => Some("verification".into()),
+            // Where nothing is removed there is nothing to prove.
+            verify::Status::Unverified if self.removed.is_empty() => None,
             verify::Status::Unverified => (self.options.proof == Proof::Required).then(|| "unverified".into()),
         };
         report.refused_reason = report.refused.as_ref().and(v.reason.clone());
