@@ -34,10 +34,13 @@ pub(super) fn held(facts: &Facts<'_>, coupling: &Coupling, solution: &Solution) 
             coupling.statements.axes[axis.index()].owner.place().is_some_and(|(value, _)| live[value.index()])
         };
         let filters: Vec<AxisId> = filters(&coupling.statements, layer.id).collect();
+        let live_inputs = |n: &Node<'_>| n.inputs.iter().flatten().filter(|v| live[v.index()]).count();
         // A layer with several filter axes is held where the one with the most freedom is.
         match filters.iter().filter(|a| !is_live(**a)).map(|a| view.held(*a)).min_by_key(|h| count(h)) {
             Some(held) => out.extend(held),
-            None if filters.is_empty() => out.push(without_rule(facts, &coupling.statements, layer)),
+            None if filters.is_empty() && live_inputs(layer) < 2 => {
+                out.push(without_rule(facts, &coupling.statements, layer));
+            }
             None => out.push(view.without_weights(&live)),
         }
     }

@@ -8,7 +8,8 @@ use crate::op::{Assignment, AxisId, AxisTable, Owner, Statements};
 
 /// Whether the node makes a constant by moving or scaling each element on its own, so that what it makes is cut by cutting what it reads.
 pub(super) fn is_followed(node: &Node<'_>) -> bool {
-    matches!(node.op(), "Cast" | "DequantizeLinear" | "Identity" | "Transpose") && node.proto.in_default_domain()
+    matches!(node.op(), "Cast" | "DequantizeLinear" | "Identity" | "QuantizeLinear" | "Transpose")
+        && node.proto.in_default_domain()
 }
 
 /// Hands the roles of what followed nodes make to what they read, last node first; all roles are in the order of the nodes that gave them.

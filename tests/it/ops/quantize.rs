@@ -4,10 +4,11 @@ use secateur::build::{GraphBuilder, Op, Val};
 use secateur::model::proto::DataType;
 use secateur::model::{Model, Tensor};
 use secateur::plan::Scope;
+use secateur::verify::Status;
 
 use super::reason_at;
 use crate::oracle::{check, lost};
-use crate::support::{Analysed, constant, network};
+use crate::support::{Analysed, constant, network, set_constant};
 
 fn int8(g: &mut GraphBuilder, name: &str, dims: &[usize], at: impl Fn(usize) -> i8) -> Val {
     let data: Vec<u8> = (0..dims.iter().product()).map(|i| at(i) as u8).collect();
@@ -57,6 +58,35 @@ fn int8_weights_lose_filters_and_inputs() {
 fn the_cut_of_a_weight_that_is_quantised_alone_is_proved() {
     let cuts = check(|g, x| quantised_conv(g, x, "q", 12));
     assert_eq!((lost(&cuts, "stem.weight"), lost(&cuts, "q.weight")), (8, 6));
+}
+
+/// A float32 weight that the graph itself quantizes, as training aware of quantization and TensorRT leave it.
+fn fake_quantised_conv(g: &mut GraphBuilder, x: &Val) -> Val {
+    let dims = [12, x.dims[1], 1, 1];
+    let w = g.weights("q.weight", &dims);
+    let scale = g.uniform("q.scale", &[12], 0.001, 0.01);
+    let zero = int8(g, "q.zero", &[12], |_| 0);
+    let q = g.node(Op::new("QuantizeLinear", "/q_w").int("axis", 0), &[&w, &scale, &zero], &dims);
+    let w = g.node(Op::new("DequantizeLinear", "/dq_w").int("axis", 0), &[&q, &scale, &zero], &dims);
+    g.node(Op::new("Conv", "/q/Conv"), &[x, &w], &[1, 12, x.dims[2], x.dims[3]])
+}
+
+#[test]
+fn float_weights_that_the_graph_quantises_are_filters() {
+    let cuts = check(fake_quantised_conv);
+    assert_eq!((lost(&cuts, "stem.weight"), lost(&cuts, "q.weight")), (8, 6));
+}
+
+/// The copies that are run hold no scales: that these are the kept ones is seen in the file.
+#[test]
+fn scales_of_other_filters_are_refused() {
+    let model = network(17, fake_quantised_conv);
+    let known = Analysed::new(&model, &[]);
+    let (coupling, gone) = known.choose(0.5, Scope::All);
+    let (mut pruned, removed) = known.cut(&coupling, &gone);
+    let scales = constant(&pruned, "q.scale").unwrap();
+    assert!(set_constant(&mut pruned, "q.scale", &scales.select(0, &[1, 0, 2, 3, 4, 5]).unwrap()));
+    assert_eq!(known.judge(pruned, &removed).status, Status::Failed);
 }
 
 /// Filters of equal integers but different scales: the scale tells them apart.
