@@ -57,6 +57,8 @@ pub(super) fn compute(node: &NodeProto, inputs: &[Option<Tensor>], opset: i64) -
         "Equal" => compare(x, second()?, |a, b| a == b),
         "Less" => compare(x, second()?, |a, b| a < b),
         "Greater" => compare(x, second()?, |a, b| a > b),
+        "Abs" => map(x, i64::checked_abs, f32::abs),
+        "Clip" => clip(node, x, inputs),
         "Neg" => map(x, i64::checked_neg, |a| -a),
         "Sqrt" => map(x, |_| None, f32::sqrt),
         "Floor" => map(x, |_| None, f32::floor),
@@ -121,6 +123,22 @@ fn map(x: &Tensor, int: impl Fn(i64) -> Option<i64>, float: impl Fn(f32) -> f32)
     }
     let values = x.ints()?.into_iter().map(int).collect::<Option<Vec<_>>>()?;
     typed(x.dtype, x.dims.clone(), &values)
+}
+
+/// Between two bounds, each an input, an attribute, or none; what is no number stays so.
+fn clip(node: &NodeProto, x: &Tensor, inputs: &[Option<Tensor>]) -> Option<Tensor> {
+    let bound = |slot: usize, name: &str| {
+        let attribute = || node.attr(name).and_then(|a| a.f).map(|f| Tensor::from_floats(vec![], &[f]));
+        inputs.get(slot).cloned().flatten().or_else(attribute)
+    };
+    let mut out = x.clone();
+    if let Some(low) = bound(1, "min") {
+        out = zip(&out, &low, |a, b| Some(a.max(b)), |a, b| if a < b { b } else { a })?;
+    }
+    if let Some(high) = bound(2, "max") {
+        out = zip(&out, &high, |a, b| Some(a.min(b)), |a, b| if a > b { b } else { a })?;
+    }
+    Some(out)
 }
 
 fn zip(
@@ -191,6 +209,7 @@ fn reduce_prod(node: &NodeProto, x: &Tensor, axes: Option<Vec<i64>>) -> Option<T
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::model::proto::AttributeProto;
 
     #[test]
     fn a_remainder_has_the_sign_of_its_divisor() {
@@ -203,6 +222,25 @@ mod tests {
             assert_eq!(rest(a, b), Some(vec![expected]), "{a} mod {b}");
         }
         assert_eq!((rest(1, 0), rest(i64::MIN, -1)), (None, None));
+    }
+
+    #[test]
+    fn bounds_are_inputs_attributes_or_none() {
+        let ints = |v: &[i64]| Some(Tensor::from_ints(vec![v.len()], v));
+        let scalar = |v: i64| Some(Tensor::from_ints(vec![], &[v]));
+        let clip = NodeProto { op_type: Some("Clip".into()), ..NodeProto::default() };
+        let x = ints(&[-5, 2, 9]);
+        let of = |low, high| compute(&clip, &[x.clone(), low, high], 13).and_then(|t| t.ints());
+        assert_eq!(of(scalar(0), scalar(6)), Some(vec![0, 2, 6]));
+        assert_eq!(of(scalar(0), None), Some(vec![0, 2, 9]));
+        assert_eq!(of(None, scalar(6)), Some(vec![-5, 2, 6]));
+        let mut relu6 = clip.clone();
+        for (name, bound) in [("min", 0.0), ("max", 6.0)] {
+            relu6.attribute.push(AttributeProto { name: Some(name.into()), f: Some(bound), ..Default::default() });
+        }
+        let y = compute(&relu6, &[Some(Tensor::from_floats(vec![3], &[-5.0, f32::NAN, 9.0]))], 6).unwrap();
+        let y = y.floats().unwrap();
+        assert!(y[0] == 0.0 && y[1].is_nan() && y[2] == 6.0);
     }
 
     #[test]
