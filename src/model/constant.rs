@@ -145,7 +145,11 @@ impl Constants {
             (self.compute(graph, node)?, node.inputs.iter().flatten().any(|&i| self.is_from_dims(i)))
         };
         // Numbers laid out in an activation's shape are an activation, and no shape.
-        let value = value.filter(|v| !(from_dims && matches!(v, Known::Fill { .. }) && is_float(v.dtype())));
+        let laid_out = |v: &Known| {
+            let spread = node.op() == "Expand" && node.input(0).is_some_and(|x| self.is_constant(x));
+            (matches!(v, Known::Fill { .. }) || spread) && is_float(v.dtype())
+        };
+        let value = value.filter(|v| !(from_dims && laid_out(v)));
         let too_large =
             from_dims && value.as_ref().is_some_and(|v| v.dims().iter().product::<usize>() > LARGEST_FROM_DIMS);
         if !too_large {

@@ -74,3 +74,27 @@ fn shuffles_that_overlap_are_not_taken_for_two() {
     });
     assert_eq!((lost(&cuts, "stem.weight"), lost(&cuts, "c.weight")), (8, 4));
 }
+
+/// A class token: one row of weights for every sample of an open batch, joined to what the samples make.
+#[test]
+fn weights_that_are_spread_over_an_open_batch_follow_their_channels() {
+    let cuts = check(|g, x| {
+        let rows = g.reshape(x, &[0, 16, 64], &[1, 16, 64], "/rows");
+        let rows = g.transpose(&rows, &[0, 2, 1], "/turn");
+        let token = g.uniform("token", &[1, 1, 16], -1.0, 1.0);
+        let shape = g.node(Op::new("Shape", "/shape"), &[&rows], &[3]);
+        let (first, rest) = (g.ints("first", &[0]), g.ints("rest", &[-1, -1]));
+        let batch = g.node(Op::new("Gather", "/batch").int("axis", 0), &[&shape, &first], &[1]);
+        let minus = g.ints("minus", &[-1, -1, -1]);
+        let ones = g.ints("ones", &[1, 1, 1]);
+        let asked = g.node(Op::new("Concat", "/asked").int("axis", 0), &[&batch, &rest], &[3]);
+        let open = g.node(Op::new("Equal", "/open"), &[&asked, &minus], &[3]);
+        let target = g.node(Op::new("Where", "/target"), &[&open, &ones, &asked], &[3]);
+        let tokens = g.node(Op::new("Expand", "/expand"), &[&token, &target], &[1, 1, 16]);
+        let y = g.concat(&[&tokens, &rows], 1, "/concat");
+        let w = g.weights("mlp.weight", &[16, 12]);
+        let y = g.node(Op::new("MatMul", "/mlp"), &[&y, &w], &[1, 65, 12]);
+        g.flatten(&y, "/flat")
+    });
+    assert_eq!(lost(&cuts, "stem.weight"), 8);
+}
