@@ -34,9 +34,7 @@ pub struct Facts<'a> {
     pub constants: &'a Constants,
     /// Dims of values at the given inputs.
     pub dims: &'a Dims,
-    /// Whether some dim of an input is open.
-    pub open: bool,
-    /// Dims of values where every open dim is larger; `None` where there are none, or nothing is known there.
+    /// Dims of values where every open dim of the inputs is larger; `None` where none is open.
     pub grown: Option<&'a Dims>,
     /// Whether axes may shrink over which a statistic is taken (LayerNorm, LRN, a mean over channels).
     pub inexact: bool,

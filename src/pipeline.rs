@@ -181,13 +181,6 @@ impl<'m> Analysis<'m> {
 
     fn facts(&self) -> Facts<'_> {
         let grown: Option<&Dims> = self.shapes.grown.as_ref().map(|g| &g.dims);
-        Facts {
-            graph: &self.graph,
-            constants: &self.constants,
-            dims: &self.shapes.dims,
-            open: grown.is_some(),
-            grown,
-            inexact: self.inexact,
-        }
+        Facts { graph: &self.graph, constants: &self.constants, dims: &self.shapes.dims, grown, inexact: self.inexact }
     }
 }

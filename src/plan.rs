@@ -102,8 +102,8 @@ fn quota(rate: f64, units: usize) -> usize {
 }
 
 impl Plan {
-    /// The coordinates that go. Errors where the plan names a group or a unit that is not there, empties a group, or takes more from one
-    /// block of a grouped convolution than from another.
+    /// The coordinates that go. Errors where the plan names a group or a unit that is not there or names it twice, empties a group, or takes
+    /// more from one block of a grouped convolution than from another.
     pub fn gone(&self, coupling: &Coupling) -> Result<Gone> {
         let mut units = Vec::new();
         for planned in &self.groups {
@@ -111,6 +111,10 @@ impl Plan {
             let group = coupling.groups.get(planned.id).ok_or_else(|| fail("there is no such group".into()))?;
             if planned.remove.len() >= group.units.len() {
                 return Err(fail("it would lose all its units".into()));
+            }
+            let alike = |p: &&PlannedGroup| p.id == planned.id;
+            if self.groups.iter().filter(alike).count() > 1 || !planned.remove.is_sorted_by(|a, b| a < b) {
+                return Err(fail("it stands twice in the plan, or its units are not sorted or not different".into()));
             }
             for &i in &planned.remove {
                 units.push(group.units.get(i).ok_or_else(|| fail(format!("there is no unit {i}")))?);

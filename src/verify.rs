@@ -82,7 +82,7 @@ pub struct Verification {
     /// Runs compared.
     pub samples: usize,
     /// The largest difference found: of the values compared, the largest `max |a - b| / (max |a| + 1e-6)`, `a` from the twin, `b` from the
-    /// pruned model.
+    /// pruned model. What is beyond the tolerance and yet within the network's own rounding noise is not in it: the notes name it.
     pub max_rel_error: f64,
     /// How much the masks change what was compared, in the same measure: near 0, the weights cannot show a fault.
     pub sensitivity: f64,

@@ -173,8 +173,8 @@ impl<'a> Payloads<'a> {
 
     /// Whether the integers differ where the inputs are larger, or might.
     fn is_open(&self, value: ValueId, ints: &[i64]) -> bool {
-        let known = self.grown.as_ref().map(|g| g.get(value).and_then(Known::ints));
-        self.before.is_from_dims(value) && self.facts.open && known.is_none_or(|k| k.as_deref() != Some(ints))
+        let differs = |g: &Constants| g.get(value).and_then(Known::ints).as_deref() != Some(ints);
+        self.before.is_from_dims(value) && self.grown.as_ref().is_some_and(differs)
     }
 
     /// Integers in an attribute, or in a slot that is empty and says the same by default.

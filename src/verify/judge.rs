@@ -153,7 +153,7 @@ impl Judge<'_> {
             let error = compare::error_at(output, expected, found);
             if error <= self.case.tolerance {
                 v.max_rel_error = v.max_rel_error.max(error);
-            } else if error.is_finite() && error <= self.allowance(run, output)? {
+            } else if error.is_finite() && error <= self.allowance(run, output, expected)? {
                 v.within_noise(&output.value, error);
             } else {
                 v.max_rel_error = v.max_rel_error.max(error);
@@ -170,11 +170,11 @@ impl Judge<'_> {
     }
 
     /// The difference that is put down to rounding where a value is beyond the tolerance; none where that is 0.
-    fn allowance(&self, run: &Run<'_>, output: &Output) -> Result<f64, Halt> {
+    fn allowance(&self, run: &Run<'_>, output: &Output, expected: &Tensor) -> Result<f64, Halt> {
         if self.case.tolerance <= 0.0 {
             return Ok(0.0);
         }
-        run.allowance(&self.pairing, self.case.seed, &output.value, &output.kept).map_err(Halt::CannotRun)
+        run.allowance(&self.pairing, self.case.seed, output, expected).map_err(Halt::CannotRun)
     }
 
     fn names(&self) -> Vec<String> {

@@ -7,14 +7,13 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::Case;
-use super::compare::relative_error;
+use super::compare::change;
 use super::contractions::weight;
-use super::pairing::Pairing;
+use super::pairing::{Output, Pairing};
 use super::twin::{BySlot, Weights};
 use crate::error::Result;
+use crate::model::Tensor;
 use crate::model::proto::DataType;
-use crate::model::removed::Kept;
-use crate::model::{Model, Tensor};
 use crate::runtime::{Feed, Session};
 
 /// Roundings that a weight moves by at most.
@@ -46,18 +45,21 @@ impl Run<'_> {
         }
     }
 
-    /// The difference that is put down to rounding, for the value of that name, of which `kept` is compared. Errors where the runtime
-    /// cannot run the twin.
-    pub(super) fn allowance(&self, pairing: &Pairing<'_>, seed: u64, value: &str, kept: &[Kept]) -> Result<f64> {
-        let still = self.value(&pairing.twin(self.weights)?.model, value)?;
-        let shaken = self.value(&pairing.twin(&Weights::Random(&shaken(pairing, self.weights, seed)))?.model, value)?;
-        let noise = relative_error(&Kept::select_all(kept, &still)?, &Kept::select_all(kept, &shaken)?);
-        Ok(if noise.is_finite() { (TIMES * noise).min(MOST) } else { 0.0 })
-    }
-
-    fn value(&self, twin: &Model, value: &str) -> Result<Tensor> {
-        let mut values = Session::load(twin, self.feeds, &[value.to_owned()])?.run(self.x)?;
-        Ok(values.remove(0))
+    /// The difference of an output that is put down to rounding; `expected`: what the twin makes of it. Errors where the runtime cannot run
+    /// the shaken twin.
+    pub(super) fn allowance(
+        &self,
+        pairing: &Pairing<'_>,
+        seed: u64,
+        output: &Output,
+        expected: &Tensor,
+    ) -> Result<f64> {
+        let twin = pairing.twin(&Weights::Random(&shaken(pairing, self.weights, seed)))?.model;
+        let moved = Session::load(&twin, self.feeds, std::slice::from_ref(&output.value))?.run(self.x)?;
+        let noise = moved.first().map_or(0.0, |m| {
+            change(std::slice::from_ref(output), std::slice::from_ref(m), std::slice::from_ref(expected))
+        });
+        Ok((TIMES * noise).min(MOST))
     }
 }
 

@@ -5,11 +5,13 @@ use std::process::{Command, Output};
 
 use secateur::Model;
 use secateur::build::{Conv, GraphBuilder, Op};
+use secateur::couple::couple;
 use secateur::model::proto::{StringStringEntryProto, tensor_proto::DataLocation};
+use secateur::plan::{Plan, PlannedGroup};
 use secateur::report::Report;
 use tempfile::TempDir;
 
-use crate::support::digits;
+use crate::support::{Analysed, digits};
 
 fn run(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_secateur")).args(args).env("NO_COLOR", "1").output().unwrap()
@@ -86,6 +88,23 @@ fn prune_prints_a_table_and_writes_a_model_that_is_a_good_input_again() {
     let again = run(&["prune", &f.path("small.onnx"), "-o", &f.path("smaller.onnx"), "--rate", "0.3"]);
     assert!(again.status.success(), "{}", text(&again.stderr));
     assert_eq!(f.names(), ["small.onnx", "smaller.onnx"], "no temporary file stays");
+}
+
+/// What a second run removes is a plan that the model of the first run accepts, and that gives the same file.
+#[test]
+fn the_plan_of_a_second_run_is_accepted_and_gives_the_same_file() {
+    let f = Folder::new();
+    assert!(run(&["prune", &model(), "-o", &f.path("once.onnx"), "--rate", "0.3"]).status.success());
+    let out = ["prune", &f.path("once.onnx"), "-o", &f.path("twice.onnx"), "--rate", "0.3", "--no-stamp", "--json"];
+    let report: Report = serde_json::from_slice(&run(&out).stdout).unwrap();
+    let groups = report.plan.unwrap().groups.into_iter().map(|g| PlannedGroup { id: g.id, remove: g.remove });
+    let plan = Plan { groups: groups.collect() };
+    let once = Model::read(f.path("once.onnx").as_ref()).unwrap();
+    let known = Analysed::new(&once, &[]);
+    let coupling = couple(&known.facts()).unwrap();
+    let (cut, _) = known.cut(&coupling, &plan.gone(&coupling).unwrap());
+    assert!(!plan.is_empty());
+    assert!(Model::new(cut).unwrap().encode() == std::fs::read(f.path("twice.onnx")).unwrap());
 }
 
 #[test]

@@ -111,6 +111,7 @@ fn a_plan_that_takes_more_from_one_group_than_from_another_is_refused() {
     let coupling = couple(&known.facts()).unwrap();
     let plan = |remove: &[usize]| Plan { groups: vec![PlannedGroup { id: 0, remove: remove.to_vec() }] };
     assert!(plan(&[1, 6]).gone(&coupling).is_ok());
+    assert!(plan(&[1, 6, 6]).gone(&coupling).is_err(), "a unit goes once");
     let error = plan(&[0, 1, 6]).gone(&coupling).unwrap_err().to_string();
     assert!(error.contains("block 0 would lose 2 and block 1 would lose 1"), "{error}");
 }

@@ -61,14 +61,7 @@ impl<'m> Analysed<'m> {
 
     pub(crate) fn facts(&self) -> Facts<'_> {
         let grown = self.shapes.grown.as_ref().map(|g| &g.dims);
-        Facts {
-            graph: &self.graph,
-            constants: &self.constants,
-            dims: &self.shapes.dims,
-            open: grown.is_some(),
-            grown,
-            inexact: false,
-        }
+        Facts { graph: &self.graph, constants: &self.constants, dims: &self.shapes.dims, grown, inexact: false }
     }
 
     /// What goes at that rate, by the paper's criterion.
