@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use secateur::Model;
 use secateur::pipeline::{Destination, PruneOptions, prune};
-use secateur::plan::Scope;
+use secateur::plan::{Choice, Scope};
 use secateur::report::{Report, text};
 use secateur::shape::{InputShape, InputShapes};
 
@@ -92,8 +92,10 @@ impl Request {
 /// One model, from the file to the table.
 fn row(request: &Request, entry: &Entry, totals: &mut Totals) -> String {
     let started = Instant::now();
-    let options =
-        PruneOptions { shapes: entry.shapes.clone(), scope: request.scope, ..PruneOptions::rate(request.rate) };
+    let options = PruneOptions {
+        shapes: entry.shapes.clone(),
+        ..PruneOptions::new(Choice { scope: request.scope, ..Choice::rate(request.rate) })
+    };
     let model = Model::read(&request.folder.join(&entry.path));
     let report = match model.and_then(|m| prune(&m, &options, Destination::Nowhere)) {
         Ok(report) => report,

@@ -2,9 +2,9 @@
 
 use crate::cost;
 use crate::couple::{Coupling, Facts, couple, graph};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::model::{Constants, Dims, Graph, Model};
-use crate::plan::{Budget, Scope, plan};
+use crate::plan::{Choice, Decision};
 use crate::report::{Clock, Inspection, Report};
 use crate::score;
 use crate::shape::{InputShapes, Shapes};
@@ -15,9 +15,11 @@ mod judge;
 mod output;
 mod stamp;
 mod summary;
+mod what;
 
 pub use output::Destination;
 pub use stamp::plan_sha256;
+pub use what::What;
 
 use judge::Cut;
 use output::Written;
@@ -39,14 +41,8 @@ pub enum Proof {
 pub struct PruneOptions {
     /// Dims of inputs that the file leaves open.
     pub shapes: InputShapes,
-    /// How much is to go.
-    pub budget: Budget,
-    /// Which groups may lose units.
-    pub scope: Scope,
-    /// A name from [`score::CRITERIA`].
-    pub criterion: String,
-    /// Whether groups may lose units of which the removal changes a statistic; the proof sets them aside.
-    pub allow_inexact: bool,
+    /// What goes.
+    pub what: What,
     /// Whether the result must be proved.
     pub proof: Proof,
     /// Largest difference allowed in the proof.
@@ -62,12 +58,14 @@ pub struct PruneOptions {
 impl PruneOptions {
     /// The defaults, at that pruning rate.
     pub fn rate(rate: f64) -> Self {
+        Self::new(Choice::rate(rate))
+    }
+
+    /// The defaults, with that choice.
+    pub fn new(choice: Choice) -> Self {
         Self {
             shapes: InputShapes::default(),
-            budget: Budget::Rate(rate),
-            scope: Scope::All,
-            criterion: score::CRITERIA[0].name().into(),
-            allow_inexact: false,
+            what: What::Choose(choice),
             proof: Proof::Required,
             tolerance: 1e-4,
             seed: 0,
@@ -82,22 +80,13 @@ impl PruneOptions {
 /// Errors where the model is malformed, an option does not fit it, or a file cannot be written.
 pub fn prune(model: &Model, options: &PruneOptions, to: Destination<'_>) -> Result<Report> {
     let mut clock = Clock::start();
-    let analysis = Analysis { inexact: options.allow_inexact, ..Analysis::new(model, &options.shapes)? };
+    let analysis = Analysis { inexact: options.what.allow_inexact(), ..Analysis::new(model, &options.shapes)? };
     clock.lap("shape");
-    let criterion = score::criterion(&options.criterion).ok_or_else(|| {
-        let names: Vec<&str> = score::CRITERIA.iter().map(|c| c.name()).collect();
-        Error::new(ErrorKind::BadOption(format!(
-            "there is no criterion '{}'; there is: {}",
-            options.criterion,
-            names.join(", ")
-        )))
-    })?;
     let (graph, facts) = (&analysis.graph, analysis.facts());
     let coupling = couple(&facts)?;
     clock.lap("couple");
-    let scores = score::score(&facts, &coupling, criterion)?;
-    clock.lap("score");
-    let plan = plan(&coupling, &scores, options.budget, options.scope)?;
+    let Decision { plan, notes } = options.what.decide(&facts, &coupling)?;
+    clock.lap("plan");
     let gone = plan.gone(&coupling)?;
     let removed = coupling.removed(&facts, &gone);
     let mut proto = if plan.is_empty() { model.proto().clone() } else { crate::cut::cut(&facts, &coupling, &gone)? };
@@ -114,9 +103,17 @@ pub fn prune(model: &Model, options: &PruneOptions, to: Destination<'_>) -> Resu
     let layers = cost::layers(graph, &analysis.constants, &analysis.shapes.dims);
     summary::fill(
         &mut report,
-        &summary::Source { graph, coupling: &coupling, layers: &layers, plan: &plan, removed: &removed, options },
+        &summary::Source {
+            graph,
+            coupling: &coupling,
+            layers: &layers,
+            plan: &plan,
+            removed: &removed,
+            what: &options.what,
+        },
         &after,
     );
+    report.notes.extend(notes);
     if report.refused.is_none() {
         written.deliver(to)?;
     }

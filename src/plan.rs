@@ -1,8 +1,8 @@
 //! What goes: a budget over scored groups becomes a plan that people can review.
 
-use crate::couple::{CoupledGroup, Coupling, Gone};
+use crate::couple::{CoupledGroup, Coupling, Facts, Gone};
 use crate::error::{Error, ErrorKind, Result};
-use crate::score::Scores;
+use crate::score::{self, Ranking, Scores};
 
 mod balance;
 
@@ -11,6 +11,41 @@ mod balance;
 pub enum Budget {
     /// The paper's pruning rate: this share of every group's units, rounded down.
     Rate(f64),
+}
+
+/// How to decide what goes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Choice {
+    /// How much.
+    pub budget: Budget,
+    /// Of which groups.
+    pub scope: Scope,
+    /// In which order.
+    pub ranking: Ranking,
+    /// Whether groups may lose units of which the removal changes a statistic; the proof sets them aside.
+    pub allow_inexact: bool,
+}
+
+impl Choice {
+    /// The defaults, at that pruning rate.
+    pub fn rate(rate: f64) -> Self {
+        Self { budget: Budget::Rate(rate), scope: Scope::All, ranking: Ranking::default(), allow_inexact: false }
+    }
+}
+
+/// What was decided.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// What goes.
+    pub plan: Plan,
+    /// What a reader should know of how it came about.
+    pub notes: Vec<String>,
+}
+
+/// Decides. Errors where an option does not fit, or a weight is NaN or infinite.
+pub fn decide(facts: &Facts<'_>, coupling: &Coupling, choice: &Choice) -> Result<Decision> {
+    let scores = score::score(facts, coupling, &choice.ranking)?;
+    Ok(Decision { plan: plan(coupling, &scores, choice.budget, choice.scope)?, notes: Vec::new() })
 }
 
 /// Which groups may lose units.

@@ -78,10 +78,11 @@ pub struct LayerChange {
 }
 
 /// The budget of a plan.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Budget {
-    /// The pruning rate.
-    pub rate: f64,
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Budget {
+    /// A pruning rate.
+    Rate(f64),
 }
 
 /// What a group loses.
@@ -131,6 +132,9 @@ pub struct Plan {
     pub scope: String,
     /// How much was asked for.
     pub budget: Budget,
+    /// Whether groups were candidates of which the removal changes a statistic.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_inexact: bool,
     /// What each candidate group loses.
     pub groups: Vec<PlannedGroup>,
     /// What that means for every value.

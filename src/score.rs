@@ -8,7 +8,7 @@ use ndarray::Array2;
 use rayon::prelude::*;
 
 use crate::couple::{CoupledGroup, Coupling, Facts};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::ValueId;
 use crate::op::{AxisId, Role};
 
@@ -32,6 +32,23 @@ pub fn criterion(name: &str) -> Option<&'static dyn Criterion> {
     CRITERIA.iter().copied().find(|c| c.name() == name)
 }
 
+/// How units are ranked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ranking {
+    /// A name from [`CRITERIA`].
+    pub criterion: String,
+    /// The share of the units that goes by smallest norm before distances are looked at, where the criterion knows such a share.
+    pub norm_rate: f64,
+    /// Seed of what is drawn.
+    pub seed: u64,
+}
+
+impl Default for Ranking {
+    fn default() -> Self {
+        Self { criterion: CRITERIA[0].name().into(), norm_rate: 0.0, seed: 0 }
+    }
+}
+
 /// The scores of a group's units.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scores {
@@ -51,8 +68,13 @@ impl Scores {
     }
 }
 
-/// Scores every group. Errors where a weight is NaN or infinite, naming it.
-pub fn score(facts: &Facts<'_>, coupling: &Coupling, criterion: &dyn Criterion) -> Result<Vec<Scores>> {
+/// Scores every group. Errors where there is no such criterion, or a weight is NaN or infinite, naming it.
+pub fn score(facts: &Facts<'_>, coupling: &Coupling, ranking: &Ranking) -> Result<Vec<Scores>> {
+    let criterion = criterion(&ranking.criterion).ok_or_else(|| {
+        let names: Vec<&str> = CRITERIA.iter().map(|c| c.name()).collect();
+        let reason = format!("there is no criterion '{}'; there is: {}", ranking.criterion, names.join(", "));
+        Error::new(ErrorKind::BadOption(reason))
+    })?;
     coupling
         .groups
         .par_iter()

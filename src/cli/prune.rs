@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use secateur::model::write::{data_beside, unfit};
-use secateur::pipeline::{self, Destination, Proof, PruneOptions};
-use secateur::plan::{Budget, Scope};
+use secateur::pipeline::{self, Destination, Proof, PruneOptions, What};
+use secateur::plan::{Budget, Choice, Scope};
 use secateur::report::{self, Report};
+use secateur::score::Ranking;
 use secateur::{Error, ErrorKind};
 
 use super::{Failure, Shared, about, print, read_model, to_json, write_file};
@@ -109,10 +110,12 @@ impl Opts {
         }
         Ok(PruneOptions {
             shapes: self.shared.shapes(),
-            budget: Budget::Rate(rate),
-            scope: if self.scope == ScopeName::Inner { Scope::Inner } else { Scope::All },
-            criterion: self.criterion.clone(),
-            allow_inexact: self.allow_inexact,
+            what: What::Choose(Choice {
+                budget: Budget::Rate(rate),
+                scope: if self.scope == ScopeName::Inner { Scope::Inner } else { Scope::All },
+                ranking: Ranking { criterion: self.criterion.clone(), seed: self.seed, ..Ranking::default() },
+                allow_inexact: self.allow_inexact,
+            }),
             proof: match (self.no_verify, self.allow_unverified) {
                 (true, _) => Proof::Skipped,
                 (_, true) => Proof::WherePossible,

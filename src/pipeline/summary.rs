@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::PruneOptions;
+use super::What;
 use crate::cost;
 use crate::couple::Coupling;
 use crate::error::Result;
 use crate::model::removed::Kind;
 use crate::model::{Constants, Graph, Model, Removed};
 use crate::op;
-use crate::plan::{self, Budget};
+use crate::plan;
 use crate::report as data;
 use crate::shape::{InputShapes, Shapes};
 use crate::verify;
@@ -24,7 +24,7 @@ pub(super) struct Source<'a> {
     pub layers: &'a [cost::LayerCost],
     pub plan: &'a plan::Plan,
     pub removed: &'a [Removed],
-    pub options: &'a PruneOptions,
+    pub what: &'a What,
 }
 
 /// Costs of two models, side by side.
@@ -70,20 +70,15 @@ pub(super) fn fill(report: &mut data::Report, source: &Source<'_>, after: &Model
 }
 
 fn planned(source: &Source<'_>) -> data::Plan {
-    let Budget::Rate(rate) = source.options.budget;
     let group = |p: &plan::PlannedGroup| {
         let g = source.coupling.groups.get(p.id);
         let (name, units) = g.map_or((String::new(), 0), |g| (g.name.clone(), g.units.len()));
         data::PlannedGroup { id: p.id, name, units, remove: p.remove.clone() }
     };
     data::Plan {
-        format: "secateur-plan/1".into(),
-        model_sha256: source.graph.model().origin().sha256.clone(),
-        criterion: source.options.criterion.clone(),
-        scope: source.options.scope.name().into(),
-        budget: data::Budget { rate },
         groups: source.plan.groups.iter().map(group).collect(),
         cuts: source.removed.iter().map(cut).collect(),
+        ..source.what.head(&source.graph.model().origin().sha256)
     }
 }
 

@@ -4,6 +4,7 @@ use secateur::Model;
 use secateur::build::{Conv, GraphBuilder, Op, Val};
 use secateur::model::Tensor;
 use secateur::pipeline::{Destination, PruneOptions, prune};
+use secateur::plan::Choice;
 use secateur::report::Report;
 
 /// A gate by the mean over the channels of the first convolution; `second` makes what the last one reads.
@@ -30,7 +31,7 @@ fn gated(second: impl Fn(&mut GraphBuilder, &Val) -> Val) -> Model {
 
 fn pruned(model: &Model, allow_inexact: bool) -> (Report, Model) {
     let mut bytes = Vec::new();
-    let options = PruneOptions { allow_inexact, ..PruneOptions::rate(0.5) };
+    let options = PruneOptions::new(Choice { allow_inexact, ..Choice::rate(0.5) });
     let report = prune(model, &options, Destination::Bytes(&mut bytes)).unwrap();
     (report, Model::decode(bytes.into(), "pruned".as_ref()).unwrap())
 }

@@ -37,7 +37,7 @@ use secateur::couple::{Coupling, couple};
 use secateur::model::{Removed, Tensor};
 use secateur::op::Owner;
 use secateur::plan::{Budget, Scope, plan};
-use secateur::score::{CRITERIA, score};
+use secateur::score::{Ranking, score};
 use secateur::verify::{Status, Verification};
 
 use crate::support::{Analysed, constant};
@@ -68,7 +68,7 @@ fn cut_at(model: &Model, rate: f64, shapes: &[&str]) -> Cut {
     let original = Model::decode(model.encode().into(), "original".as_ref()).unwrap();
     let known = Analysed::new(model, shapes);
     let coupling = couple(&known.facts()).unwrap();
-    let scores = score(&known.facts(), &coupling, CRITERIA[0]).unwrap();
+    let scores = score(&known.facts(), &coupling, &Ranking::default()).unwrap();
     let gone = plan(&coupling, &scores, Budget::Rate(rate), Scope::All).unwrap().gone(&coupling).unwrap();
     let (pruned, removed) = known.cut(&coupling, &gone);
     let verdict = known.judge(pruned.clone(), &removed);
