@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::model::constant::Known;
 use crate::model::{Constants, Dims, Graph, Node, NodeId, ValueId};
 use crate::op::{self, NodeDims};
 
@@ -96,27 +97,43 @@ fn is_empty(constants: &Constants, dims: &Dims, node: &Node<'_>) -> bool {
 
 fn macs(constants: &Constants, dims: &Dims, node: &Node<'_>) -> u64 {
     let of = |v: &Option<ValueId>| v.and_then(|v| constants.get(v).map(|k| k.dims()).or_else(|| dims.get(v)));
-    let view = NodeDims {
-        node: node.proto,
-        inputs: node.inputs.iter().map(of).collect(),
-        outputs: node.outputs.iter().map(of).collect(),
-    };
+    let (inputs, outputs): (Vec<_>, Vec<_>) =
+        (node.inputs.iter().map(of).collect(), node.outputs.iter().map(of).collect());
+    macs_at(node, &inputs, &outputs)
+}
+
+/// Multiply-adds of a node whose inputs and outputs have these dims; `None` where unknown.
+pub fn macs_at<D: AsRef<[usize]>>(node: &Node<'_>, inputs: &[Option<D>], outputs: &[Option<D>]) -> u64 {
+    fn all<D: AsRef<[usize]>>(dims: &[Option<D>]) -> Vec<Option<&[usize]>> {
+        dims.iter().map(|d| d.as_ref().map(AsRef::as_ref)).collect()
+    }
+    let view = NodeDims { node: node.proto, inputs: all(inputs), outputs: all(outputs) };
     op::rule(node.proto).map_or(0, |rule| rule.macs(&view))
+}
+
+/// Whether the elements of a constant count as parameters.
+pub fn counts(known: &Known) -> bool {
+    element_bytes(known).is_some()
 }
 
 /// Elements and bytes of a constant that counts as a parameter.
 fn parameters(constants: &Constants, value: ValueId) -> (u64, u64) {
+    let counted = constants.get(value).and_then(|known| Some((known, element_bytes(known)?)));
+    counted.map_or((0, 0), |(known, width)| {
+        let n = known.dims().iter().product::<usize>() as u64;
+        (n, n * width)
+    })
+}
+
+fn element_bytes(known: &Known) -> Option<u64> {
     use crate::model::proto::DataType as D;
-    let Some(known) = constants.get(value) else { return (0, 0) };
-    let width = match known.dtype() {
+    Some(match known.dtype() {
         D::Float => 4,
         D::Double => 8,
         D::Float16 | D::Bfloat16 => 2,
         D::Int8 | D::Uint8 | D::Float8e4m3fn | D::Float8e4m3fnuz | D::Float8e5m2 | D::Float8e5m2fnuz => 1,
-        _ => return (0, 0),
-    };
-    let n = known.dims().iter().product::<usize>() as u64;
-    (n, n * width)
+        _ => return None,
+    })
 }
 
 /// The most bytes of activations alive at once, counted as float32.

@@ -49,6 +49,15 @@ pub enum ErrorKind {
     Runtime(String),
     /// A plan does not fit the model.
     BadPlan(String),
+    /// A budget is out of reach.
+    Unreachable {
+        /// The budget.
+        what: String,
+        /// How far the model can be cut.
+        most: String,
+        /// What stands in the way, where that is known.
+        obstacle: Option<String>,
+    },
     /// The analysis contradicts itself: a fault of this program.
     Internal(String),
 }
@@ -96,6 +105,10 @@ impl fmt::Display for Error {
                 write!(f, "input '{input}' leaves dimension {dim} open: fix it with {hint}")
             }
             ErrorKind::BadOption(reason) | ErrorKind::BadPlan(reason) => f.write_str(reason),
+            ErrorKind::Unreachable { what, most, obstacle } => {
+                let obstacle = obstacle.as_ref().map(|o| format!("; what stands in the way: {o}")).unwrap_or_default();
+                write!(f, "{what}: {most}{obstacle}")
+            }
             ErrorKind::Runtime(reason) => write!(f, "the runtime (tract) cannot run the model: {reason}"),
             ErrorKind::Internal(reason) => write!(f, "internal error: {reason}; please report it with the model"),
         }

@@ -2,10 +2,10 @@
 
 use crate::cost;
 use crate::couple::{Coupling, Facts, couple, graph};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::model::{Constants, Dims, Graph, Model};
 use crate::plan::{Choice, Decision};
-use crate::report::{Clock, Inspection, Report};
+use crate::report::{Clock, Inspection, Report, text};
 use crate::score;
 use crate::shape::{InputShapes, Shapes};
 use crate::verify;
@@ -85,7 +85,7 @@ pub fn prune(model: &Model, options: &PruneOptions, to: Destination<'_>) -> Resu
     let (graph, facts) = (&analysis.graph, analysis.facts());
     let coupling = couple(&facts)?;
     clock.lap("couple");
-    let Decision { plan, notes } = options.what.decide(&facts, &coupling)?;
+    let Decision { plan, left, notes } = analysis.decide(&coupling, &options.what)?;
     clock.lap("plan");
     let gone = plan.gone(&coupling)?;
     let removed = coupling.removed(&facts, &gone);
@@ -110,6 +110,7 @@ pub fn prune(model: &Model, options: &PruneOptions, to: Destination<'_>) -> Resu
             plan: &plan,
             removed: &removed,
             what: &options.what,
+            left: &left,
         },
         &after,
     );
@@ -174,6 +175,18 @@ impl<'m> Analysis<'m> {
         let graph = model.graph()?;
         let constants = Constants::new(&graph)?;
         Ok(Self { shapes: Shapes::of(model, shapes)?, graph, constants, inexact: false })
+    }
+
+    /// Decides what goes; where a budget is out of reach, the error says what stands in the way.
+    fn decide(&self, coupling: &Coupling, what: &What) -> Result<Decision> {
+        what.decide(&self.facts(), coupling).map_err(|mut e| {
+            if let ErrorKind::Unreachable { obstacle, .. } = &mut e.kind {
+                let layers = cost::layers(&self.graph, &self.constants, &self.shapes.dims);
+                let total = layers.iter().map(|l| l.cost.macs).sum();
+                *obstacle = text::largest(&summary::obstacles(&self.graph, coupling, &layers, total));
+            }
+            e
+        })
     }
 
     fn facts(&self) -> Facts<'_> {

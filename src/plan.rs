@@ -1,51 +1,32 @@
 //! What goes: a budget over scored groups becomes a plan that people can review.
 
-use crate::couple::{CoupledGroup, Coupling, Facts, Gone};
+use crate::couple::{CoupledGroup, Coupling, Gone};
 use crate::error::{Error, ErrorKind, Result};
-use crate::score::{self, Ranking, Scores};
 
-mod balance;
+mod budget;
+mod choice;
+mod limits;
+mod nodes;
+mod price;
+mod strand;
+mod ties;
+mod widths;
+mod wish;
+
+pub use choice::{Choice, Decision, decide};
+pub use limits::Limits;
+pub use price::Prices;
+pub use wish::{Wish, choose};
 
 /// How much is to go.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Budget {
     /// The paper's pruning rate: this share of every group's units, rounded down.
     Rate(f64),
-}
-
-/// How to decide what goes.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Choice {
-    /// How much.
-    pub budget: Budget,
-    /// Of which groups.
-    pub scope: Scope,
-    /// In which order.
-    pub ranking: Ranking,
-    /// Whether groups may lose units of which the removal changes a statistic; the proof sets them aside.
-    pub allow_inexact: bool,
-}
-
-impl Choice {
-    /// The defaults, at that pruning rate.
-    pub fn rate(rate: f64) -> Self {
-        Self { budget: Budget::Rate(rate), scope: Scope::All, ranking: Ranking::default(), allow_inexact: false }
-    }
-}
-
-/// What was decided.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Decision {
-    /// What goes.
-    pub plan: Plan,
-    /// What a reader should know of how it came about.
-    pub notes: Vec<String>,
-}
-
-/// Decides. Errors where an option does not fit, or a weight is NaN or infinite.
-pub fn decide(facts: &Facts<'_>, coupling: &Coupling, choice: &Choice) -> Result<Decision> {
-    let scores = score::score(facts, coupling, &choice.ranking)?;
-    Ok(Decision { plan: plan(coupling, &scores, choice.budget, choice.scope)?, notes: Vec::new() })
+    /// At least this share of the multiply-adds, and as little more as single units allow.
+    CutFlops(f64),
+    /// At least this share of the parameters, and as little more as single units allow.
+    CutParams(f64),
 }
 
 /// Which groups may lose units.
@@ -87,53 +68,6 @@ pub struct PlannedGroup {
     pub id: usize,
     /// Positions of the units that go: sorted.
     pub remove: Vec<usize>,
-}
-
-/// What is wanted of a group.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wish {
-    /// Its units in the order in which they go.
-    pub order: Vec<usize>,
-    /// The most that may go.
-    pub quota: usize,
-}
-
-/// Decides. Errors where the rate is not between 0 and 1.
-pub fn plan(coupling: &Coupling, scores: &[Scores], budget: Budget, scope: Scope) -> Result<Plan> {
-    let Budget::Rate(rate) = budget;
-    if !(rate > 0.0 && rate < 1.0) {
-        return Err(Error::new(ErrorKind::BadOption(format!("the rate {rate} is not between 0 and 1, as in 0.3"))));
-    }
-    let wish = |(group, scores): (&CoupledGroup, &Scores)| {
-        scope.admits(group).then(|| Wish { order: scores.order(), quota: quota(rate, group.units.len()) })
-    };
-    Ok(choose(coupling, &coupling.groups.iter().zip(scores).map(wish).collect::<Vec<_>>()))
-}
-
-/// What goes, given a wish for each group; a group without one is no candidate and loses nothing.
-///
-/// Where grouped convolutions want equally many from each of their blocks, a group may lose fewer than its quota.
-pub fn choose(coupling: &Coupling, wishes: &[Option<Wish>]) -> Plan {
-    let quotas: Vec<usize> = wishes.iter().map(|w| w.as_ref().map_or(0, |w| w.quota)).collect();
-    let mut remove: Vec<Vec<usize>> = wishes
-        .iter()
-        .map(|w| w.as_ref().map_or(Vec::new(), |w| w.order.iter().copied().take(w.quota).collect()))
-        .collect();
-    for cluster in balance::clusters(coupling) {
-        cluster.iter().for_each(|&g| remove[g].clear());
-        for (cell, count) in balance::settle(coupling, &cluster, &quotas) {
-            let order = wishes[cell.group].iter().flat_map(|w| &w.order);
-            remove[cell.group].extend(order.filter(|u| cell.units.contains(u)).take(count));
-        }
-    }
-    remove.iter_mut().for_each(|r| r.sort_unstable());
-    let candidates = remove.into_iter().enumerate().filter(|(id, _)| wishes[*id].is_some());
-    Plan { groups: candidates.map(|(id, remove)| PlannedGroup { id, remove }).collect() }
-}
-
-/// `floor(rate * units)`, steady against rounding; at least one unit stays.
-fn quota(rate: f64, units: usize) -> usize {
-    ((rate * units as f64 + 1e-9).floor() as usize).min(units.saturating_sub(1))
 }
 
 impl Plan {
@@ -189,15 +123,5 @@ impl Plan {
     /// Whether nothing goes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quota;
-
-    #[test]
-    fn quotas_round_down_and_leave_one() {
-        assert_eq!([quota(0.3, 10), quota(0.3, 16), quota(0.7, 10), quota(0.99, 2), quota(0.5, 1)], [3, 4, 7, 1, 0]);
     }
 }

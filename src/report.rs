@@ -83,6 +83,10 @@ pub struct LayerChange {
 pub enum Budget {
     /// A pruning rate.
     Rate(f64),
+    /// A share of the multiply-adds.
+    CutFlops(f64),
+    /// A share of the parameters.
+    CutParams(f64),
 }
 
 /// What a group loses.

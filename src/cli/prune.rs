@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use secateur::model::write::{data_beside, unfit};
 use secateur::pipeline::{self, Destination, Proof, PruneOptions, What};
-use secateur::plan::{Budget, Choice, Scope};
+use secateur::plan::{Budget, Choice, Limits, Scope};
 use secateur::report::{self, Report};
 use secateur::score::Ranking;
 use secateur::{Error, ErrorKind};
@@ -28,8 +28,32 @@ pub(super) struct Opts {
     #[arg(short, long, value_name = "OUT", required_unless_present = "dry_run")]
     output: Option<PathBuf>,
     /// The paper's pruning rate: this share of the units of every group goes, rounded down. 0 < R < 1.
-    #[arg(long, value_name = "R")]
+    #[arg(long, value_name = "R", group = "budget")]
     rate: Option<f64>,
+    /// At least this share of the multiply-adds goes, and as little more as single channels allow.
+    #[arg(long, value_name = "R", group = "budget")]
+    cut_flops: Option<f64>,
+    /// At least this share of the parameters goes, and as little more as single channels allow.
+    #[arg(long, value_name = "R", group = "budget")]
+    cut_params: Option<f64>,
+    /// How a budget is split over the groups: at one rate for all.
+    #[arg(long, default_value = "uniform", value_parser = ["uniform"])]
+    allocate: String,
+    /// Leaves nodes as they are, and what is coupled to them (`*`: any characters, `?`: one; repeatable).
+    #[arg(long, value_name = "GLOB")]
+    keep: Vec<String>,
+    /// Takes filters of these nodes only (repeatable); `a..b`: of the nodes between two values.
+    #[arg(long, value_name = "GLOB")]
+    only: Vec<String>,
+    /// Gives nodes a rate of their own (repeatable; the last that fits holds).
+    #[arg(long, value_name = "GLOB=R", value_parser = rate_for)]
+    rate_for: Vec<(String, f64)>,
+    /// The width of every layer that is cut ends as a multiple of N.
+    #[arg(long, value_name = "N")]
+    round_to: Option<usize>,
+    /// No group loses a larger share of its channels. Default: 0.9 for budgets, none for --rate.
+    #[arg(long, value_name = "R")]
+    max_rate: Option<f64>,
     /// `inner` leaves residual streams alone.
     #[arg(long, default_value = "all")]
     scope: ScopeName,
@@ -82,6 +106,16 @@ enum ScopeName {
     Inner,
 }
 
+const NO_BUDGET: &str = "say how much is to go: --rate 0.3 (this share of the channels of every group), --cut-flops 0.3 or \
+                         --cut-params 0.3 (this share of the multiply-adds or parameters)";
+
+/// `GLOB=R`; the glob may hold `=`.
+fn rate_for(text: &str) -> Result<(String, f64), String> {
+    let parts = text.rsplit_once('=').filter(|p| !p.0.is_empty());
+    let rate = parts.and_then(|(glob, rate)| Some((glob.to_owned(), rate.trim().parse().ok()?)));
+    rate.ok_or_else(|| "expected GLOB=R, as in '*/conv2/*=0.5'".into())
+}
+
 pub(super) fn run(o: &Opts) -> Result<(), Failure> {
     o.shared.apply();
     let options = o.options()?;
@@ -101,19 +135,22 @@ pub(super) fn run(o: &Opts) -> Result<(), Failure> {
 
 impl Opts {
     fn options(&self) -> Result<PruneOptions, Failure> {
-        let rate = self.rate.ok_or_else(|| Failure::Usage("say how much is to go, for example --rate 0.3".into()))?;
-        if !(rate > 0.0 && rate < 1.0) {
-            return Err(Failure::Usage(format!("--rate {rate} is not between 0 and 1, as in --rate 0.3")));
-        }
         if self.tolerance.is_nan() || self.tolerance < 0.0 {
             return Err(Failure::Usage(format!("--tolerance {} is below 0 or no number, as 1e-4 is", self.tolerance)));
         }
         Ok(PruneOptions {
             shapes: self.shared.shapes(),
             what: What::Choose(Choice {
-                budget: Budget::Rate(rate),
+                budget: self.budget()?,
                 scope: if self.scope == ScopeName::Inner { Scope::Inner } else { Scope::All },
                 ranking: Ranking { criterion: self.criterion.clone(), seed: self.seed, ..Ranking::default() },
+                limits: Limits {
+                    keep: self.keep.clone(),
+                    only: self.only.clone(),
+                    rate_for: self.rate_for.clone(),
+                    round_to: self.round_to,
+                    max_rate: self.max_rate,
+                },
                 allow_inexact: self.allow_inexact,
             }),
             proof: match (self.no_verify, self.allow_unverified) {
@@ -126,6 +163,12 @@ impl Opts {
             stamp: !self.no_stamp,
             external_data: self.external_data,
         })
+    }
+
+    fn budget(&self) -> Result<Budget, Failure> {
+        let given =
+            [self.rate.map(Budget::Rate), self.cut_flops.map(Budget::CutFlops), self.cut_params.map(Budget::CutParams)];
+        given.into_iter().flatten().next().ok_or_else(|| Failure::Usage(NO_BUDGET.into()))
     }
 
     /// What can be known to go wrong before any work is done.

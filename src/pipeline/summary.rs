@@ -17,6 +17,8 @@ use crate::verify;
 pub(super) mod inspection;
 mod obstacles;
 
+pub(super) use obstacles::obstacles;
+
 /// What a pruning run knows.
 pub(super) struct Source<'a> {
     pub graph: &'a Graph<'a>,
@@ -25,6 +27,8 @@ pub(super) struct Source<'a> {
     pub plan: &'a plan::Plan,
     pub removed: &'a [Removed],
     pub what: &'a What,
+    /// Why groups are no candidates, by number.
+    pub left: &'a [(usize, &'static str)],
 }
 
 /// Costs of two models, side by side.
@@ -62,7 +66,7 @@ pub(super) fn fill(report: &mut data::Report, source: &Source<'_>, after: &Model
     for layer in report.layers.iter_mut().filter(|l| l.channels.is_none_or(|[a, b]| a == b)) {
         layer.reason = reasons.get(layer.node.as_str()).cloned();
     }
-    report.obstacles = obstacles::obstacles(source.graph, source.coupling, source.layers, report.before.macs);
+    report.obstacles = obstacles(source.graph, source.coupling, source.layers, report.before.macs);
     if source.plan.is_empty() {
         report.notes.push(obstacles::nothing_to_remove(source, &report.obstacles));
     }

@@ -47,5 +47,7 @@ impl What {
 fn budget(budget: Budget) -> data::Budget {
     match budget {
         Budget::Rate(rate) => data::Budget::Rate(rate),
+        Budget::CutFlops(share) => data::Budget::CutFlops(share),
+        Budget::CutParams(share) => data::Budget::CutParams(share),
     }
 }

@@ -59,7 +59,7 @@ pub fn report(r: &Report, all: bool) -> String {
 /// The largest obstacle, where the cut is small and the obstacle's share would have made a difference. At a rate r, free networks
 /// keep about (1 - r)^2 of their multiply-adds; a cut is small where more than (1 - r)^1.5 stay.
 fn standing_in_the_way(r: &Report) -> Option<String> {
-    let super::Budget::Rate(rate) = r.plan.as_ref()?.budget;
+    let super::Budget::Rate(rate) = r.plan.as_ref()?.budget else { return None };
     let kept = r.after.macs as f64 / r.before.macs.max(1) as f64;
     let small = kept > (1.0 - rate).powf(1.5) && obstacle::largest_share(&r.obstacles) >= NOTABLE;
     small.then(|| largest(&r.obstacles))?

@@ -8,8 +8,7 @@ use secateur::cut::cut;
 use secateur::model::constant::Known;
 use secateur::model::proto::DataType;
 use secateur::model::{Constants, Model, ModelProto, Removed, Tensor};
-use secateur::plan::{Budget, Scope, plan};
-use secateur::score::{Ranking, score};
+use secateur::plan::{Choice, Scope, decide};
 use secateur::shape::{InputShapes, Shapes};
 use secateur::verify::{Case, Verification, verify};
 
@@ -67,8 +66,8 @@ impl<'m> Analysed<'m> {
     /// What goes at that rate, by the paper's criterion.
     pub(crate) fn choose(&self, rate: f64, scope: Scope) -> (Coupling, Gone) {
         let coupling = couple(&self.facts()).unwrap();
-        let scores = score(&self.facts(), &coupling, &Ranking::default()).unwrap();
-        let gone = plan(&coupling, &scores, Budget::Rate(rate), scope).unwrap().gone(&coupling).unwrap();
+        let decision = decide(&self.facts(), &coupling, &Choice { scope, ..Choice::rate(rate) }).unwrap();
+        let gone = decision.plan.gone(&coupling).unwrap();
         (coupling, gone)
     }
 

@@ -13,7 +13,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("cost", &["model", "shape", "op"]),
     ("couple", &["model", "shape", "op"]),
     ("score", &["model", "couple", "op"]),
-    ("plan", &["model", "cost", "couple", "score"]),
+    ("plan", &["model", "op", "cost", "couple", "score"]),
     ("cut", &["model", "couple", "plan", "op"]),
     ("verify", &["model", "runtime"]),
     ("report", &[]),

@@ -36,8 +36,7 @@ use secateur::Model;
 use secateur::couple::{Coupling, couple};
 use secateur::model::{Removed, Tensor};
 use secateur::op::Owner;
-use secateur::plan::{Budget, Scope, plan};
-use secateur::score::{Ranking, score};
+use secateur::plan::{Choice, decide};
 use secateur::verify::{Status, Verification};
 
 use crate::support::{Analysed, constant};
@@ -68,8 +67,7 @@ fn cut_at(model: &Model, rate: f64, shapes: &[&str]) -> Cut {
     let original = Model::decode(model.encode().into(), "original".as_ref()).unwrap();
     let known = Analysed::new(model, shapes);
     let coupling = couple(&known.facts()).unwrap();
-    let scores = score(&known.facts(), &coupling, &Ranking::default()).unwrap();
-    let gone = plan(&coupling, &scores, Budget::Rate(rate), Scope::All).unwrap().gone(&coupling).unwrap();
+    let gone = decide(&known.facts(), &coupling, &Choice::rate(rate)).unwrap().plan.gone(&coupling).unwrap();
     let (pruned, removed) = known.cut(&coupling, &gone);
     let verdict = known.judge(pruned.clone(), &removed);
     let pruned = Model::decode(Model::new(pruned).unwrap().encode().into(), "pruned".as_ref()).unwrap();

@@ -1,7 +1,7 @@
 //! From what the analysis found to what `inspect` says.
 
-use super::obstacles::{obstacles, prunable};
-use super::{layer, total};
+use super::obstacles::prunable;
+use super::{layer, obstacles, total};
 use crate::cost;
 use crate::couple::{CoupledGroup, Coupling, Facts, Pinned};
 use crate::op::AxisId;

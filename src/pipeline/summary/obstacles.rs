@@ -12,7 +12,7 @@ use crate::op::Role;
 use crate::report::Obstacle;
 
 /// The obstacles, those that keep the most multiply-adds first; `total`: the model's multiply-adds.
-pub(super) fn obstacles(graph: &Graph<'_>, coupling: &Coupling, layers: &[LayerCost], total: u64) -> Vec<Obstacle> {
+pub(in crate::pipeline) fn obstacles(graph: &Graph<'_>, coupling: &Coupling, layers: &[LayerCost], total: u64) -> Vec<Obstacle> {
     let costs = by_node(layers);
     let mut out: Vec<Obstacle> = Vec::new();
     let mut place = HashMap::<(Option<NodeId>, &str), usize>::new();
@@ -70,7 +70,7 @@ pub(super) fn reasons<'a>(source: &Source<'a>) -> HashMap<&'a str, String> {
 pub(super) fn nothing_to_remove(source: &Source<'_>, obstacles: &[Obstacle]) -> String {
     let why = match obstacles.first() {
         _ if !source.plan.groups.is_empty() => "every group is too small for this rate".to_owned(),
-        _ if !source.coupling.groups.is_empty() => "no group is in scope".to_owned(),
+        _ if !source.coupling.groups.is_empty() => "no group may lose any (--scope, --keep, --only)".to_owned(),
         Some(o) => {
             let at = if o.node.is_empty() { String::new() } else { format!(" ('{}')", o.node) };
             format!("every channel is held, most of them because {}{at}", o.reason)
@@ -112,7 +112,7 @@ fn unplanned(source: &Source<'_>, layer: NodeId) -> Option<&'static str> {
         Some(p) if p.remove.is_empty() && in_blocks => {
             Some("grouped convolutions want equally many from each of their groups, which this rate does not give")
         }
-        None => Some("it is part of a residual stream, which is out of scope"),
+        None => source.left.iter().find(|l| l.0 == group.id).map(|l| l.1).or(Some("the plan leaves it whole")),
         Some(p) if p.remove.is_empty() => Some("it has too few channels for this rate"),
         Some(_) => None,
     }

@@ -1,0 +1,145 @@
+//! How users say what is to go, and what follows for a model.
+
+use super::limits::{Bound, Bounds, bounds};
+use super::strand::Strand;
+use super::ties::Ties;
+use super::wish::{planned, quota, settle};
+use super::{Budget, Limits, Plan, Prices, Scope, Wish, budget, widths};
+use crate::couple::{Coupling, Facts};
+use crate::error::{Error, ErrorKind, Result};
+use crate::score::{self, Ranking, Scores};
+
+/// How to decide what goes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Choice {
+    /// How much.
+    pub budget: Budget,
+    /// Of which groups.
+    pub scope: Scope,
+    /// In which order.
+    pub ranking: Ranking,
+    /// What is set apart.
+    pub limits: Limits,
+    /// Whether groups may lose units of which the removal changes a statistic; the proof sets them aside.
+    pub allow_inexact: bool,
+}
+
+impl Choice {
+    /// The defaults, with that budget.
+    pub fn new(budget: Budget) -> Self {
+        Self { budget, scope: Scope::All, ranking: Ranking::default(), limits: Limits::default(), allow_inexact: false }
+    }
+
+    /// The defaults, at that pruning rate.
+    pub fn rate(rate: f64) -> Self {
+        Self::new(Budget::Rate(rate))
+    }
+}
+
+/// What was decided.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// What goes.
+    pub plan: Plan,
+    /// Why groups are no candidates, by number.
+    pub left: Vec<(usize, &'static str)>,
+    /// What a reader should know of how it came about.
+    pub notes: Vec<String>,
+}
+
+/// No group loses more for a budget, unless that is asked for.
+const MOST_FOR_BUDGETS: f64 = 0.9;
+
+/// Decides. Errors where an option does not fit the model, a budget is out of reach, or a weight is NaN or infinite.
+pub fn decide(facts: &Facts<'_>, coupling: &Coupling, choice: &Choice) -> Result<Decision> {
+    choice.budget.check()?;
+    let most = if matches!(choice.budget, Budget::Rate(_)) { 1.0 } else { MOST_FOR_BUDGETS };
+    let bounds = bounds(facts, coupling, choice, most)?;
+    let scores = score::score(facts, coupling, &choice.ranking)?;
+    let widths = choice.limits.round_to.map_or(Vec::new(), |n| widths::widths(facts, coupling, n));
+    let ties = Ties::new(coupling, widths);
+    let mut decision = Decision { plan: Plan::default(), left: bounds.left.clone(), notes: bounds.notes.clone() };
+    let prices = Prices::new(facts, coupling);
+    match choice.budget {
+        Budget::Rate(rate) => decision.plan = at_rate(coupling, &ties, &bounds, &scores, rate),
+        Budget::CutFlops(share) => {
+            let want = Want { share, of: "MACs", option: "--cut-flops", price: &|n| prices.macs(n) };
+            want.decide(coupling, &ties, &bounds, &scores, &mut decision)?;
+        }
+        Budget::CutParams(share) => {
+            let want = Want { share, of: "parameters", option: "--cut-params", price: &|n| prices.params(n) };
+            want.decide(coupling, &ties, &bounds, &scores, &mut decision)?;
+        }
+    }
+    Ok(decision)
+}
+
+fn at_rate(coupling: &Coupling, ties: &Ties<'_>, bounds: &Bounds, scores: &[Scores], rate: f64) -> Plan {
+    let wish = |g: usize, bound: Bound| {
+        let rate = bound.rate.unwrap_or(rate).min(bound.most);
+        Wish { order: scores[g].order(), quota: quota(rate, coupling.groups[g].units.len()) }
+    };
+    let wishes: Vec<Option<Wish>> = bounds.of.iter().enumerate().map(|(g, b)| Some(wish(g, (*b)?))).collect();
+    settle(ties, &wishes)
+}
+
+/// A share of a cost that has to go.
+struct Want<'a> {
+    share: f64,
+    of: &'static str,
+    option: &'static str,
+    price: budget::Price<'a>,
+}
+
+impl Want<'_> {
+    fn decide(
+        &self,
+        coupling: &Coupling,
+        ties: &Ties<'_>,
+        bounds: &Bounds,
+        scores: &[Scores],
+        decision: &mut Decision,
+    ) -> Result<()> {
+        let strands = Strand::all(coupling, ties, bounds);
+        let reached = budget::reach(&strands, coupling.groups.len(), self.price, self.share)
+            .map_err(|most| self.unreachable(most))?;
+        let mut remove = vec![Vec::new(); coupling.groups.len()];
+        for (strand, &level) in strands.iter().zip(&reached.levels) {
+            for (cell, &n) in strand.cells.iter().zip(&strand.levels[level]).filter(|c| *c.1 > 0) {
+                let order = scores[cell.group].order();
+                remove[cell.group].extend(order.iter().filter(|u| cell.units.contains(u)).take(n));
+            }
+        }
+        decision.plan = planned(remove, |g| bounds.admits(g));
+        decision.notes.push(format!(
+            "{:.2} % of the {} go ({:.2} % asked for): at most {:.1} % of a group's channels",
+            100.0 * reached.share,
+            self.of,
+            100.0 * self.share,
+            100.0 * reached.rate
+        ));
+        Ok(())
+    }
+
+    fn unreachable(&self, most: f64) -> Error {
+        Error::new(ErrorKind::Unreachable {
+            what: format!("{} {} is out of reach", self.option, self.share),
+            most: format!("the largest cut here is {:.2} % of the {}", 100.0 * most, self.of),
+            obstacle: None,
+        })
+    }
+}
+
+impl Budget {
+    fn check(self) -> Result<()> {
+        let (option, share) = match self {
+            Self::Rate(r) => ("--rate", r),
+            Self::CutFlops(r) => ("--cut-flops", r),
+            Self::CutParams(r) => ("--cut-params", r),
+        };
+        if share > 0.0 && share < 1.0 {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::BadOption(format!("{option} {share} is not between 0 and 1, as in {option} 0.3"))))
+    }
+}

@@ -1,0 +1,85 @@
+//! The order in which the units of groups that are tied together go: a strand of levels, each of which loses at least what the one before
+//! does, and is allowed as it stands.
+
+use super::limits::Bounds;
+use super::ties::{Cell, Ties, Want};
+use super::wish::quota;
+use crate::couple::Coupling;
+
+/// Levels of one cluster, from nothing to all that may go.
+#[derive(Debug)]
+pub(super) struct Strand {
+    /// Its cells.
+    pub cells: Vec<Cell>,
+    /// What each cell loses, level by level; the first is where the search begins.
+    pub levels: Vec<Vec<usize>>,
+    /// The rate at which each level is reached.
+    pub rates: Vec<f64>,
+}
+
+/// Rates tried for groups that are tied together; a group of its own has a level for each unit.
+const MOST_RATES: usize = 512;
+
+impl Strand {
+    /// The strands of all candidates, in the order of groups.
+    pub(super) fn all(coupling: &Coupling, ties: &Ties<'_>, bounds: &Bounds) -> Vec<Self> {
+        let clusters = ties.clusters();
+        let is_tied = |g: usize| clusters.iter().any(|c| c.contains(&g));
+        let free = (0..coupling.groups.len()).filter(|&g| !is_tied(g) && bounds.admits(g));
+        let mut out: Vec<Self> = free.map(|g| Self::of_one(coupling, ties, bounds, g)).collect();
+        let tied = clusters.iter().filter(|c| c.iter().any(|&g| bounds.admits(g)));
+        out.extend(tied.map(|c| Self::of_many(coupling, ties, bounds, c)));
+        out.sort_by_key(|s| s.cells.first().map(|c| c.group));
+        out
+    }
+
+    fn of_one(coupling: &Coupling, ties: &Ties<'_>, bounds: &Bounds, group: usize) -> Self {
+        let units = coupling.groups[group].units.len();
+        let bound = bounds.of[group];
+        let most = quota(bound.map_or(0.0, |b| b.rate.unwrap_or(1.0).min(b.most)), units);
+        let first = if bound.is_some_and(|b| b.rate.is_some()) { most } else { 0 };
+        let levels: Vec<Vec<usize>> = (first..=most).map(|n| vec![n]).collect();
+        let rates = (first..=most).map(|n| if n == first { 0.0 } else { n as f64 / units as f64 }).collect();
+        Self { cells: ties.cells(&[group]), levels, rates }
+    }
+
+    fn of_many(coupling: &Coupling, ties: &Ties<'_>, bounds: &Bounds, cluster: &[usize]) -> Self {
+        let cells = ties.cells(cluster);
+        let mut strand = Self { levels: vec![vec![0; cells.len()]], rates: vec![0.0], cells };
+        for rate in rates(coupling, bounds, cluster) {
+            let quotas: Vec<usize> = (0..coupling.groups.len()).map(|g| at_rate(coupling, bounds, g, rate)).collect();
+            let least = strand.levels.last().cloned().unwrap_or_default();
+            let want = Want { quotas: &quotas, share: 1.0, least: &least };
+            let Some(found) = ties.solve(cluster, &strand.cells, &want) else { continue };
+            if rate == 0.0 {
+                strand.levels[0] = found;
+            } else {
+                strand.levels.push(found);
+                strand.rates.push(rate);
+            }
+        }
+        strand
+    }
+}
+
+/// Rates at which a group of the cluster may lose one more, and 0 for those that have a rate of their own.
+fn rates(coupling: &Coupling, bounds: &Bounds, cluster: &[usize]) -> Vec<f64> {
+    let mut out = vec![0.0];
+    for &g in cluster.iter().filter(|&&g| bounds.of[g].is_some_and(|b| b.rate.is_none())) {
+        let units = coupling.groups[g].units.len();
+        out.extend((1..units).map(|n| n as f64 / units as f64));
+    }
+    out.sort_by(f64::total_cmp);
+    out.dedup();
+    let stride = out.len().div_ceil(MOST_RATES).max(1);
+    let last = out.last().copied();
+    let mut some: Vec<f64> = out.iter().copied().step_by(stride).collect();
+    some.extend(last.filter(|l| some.last() != Some(l)));
+    some
+}
+
+/// The most that a group may lose at a rate for all.
+fn at_rate(coupling: &Coupling, bounds: &Bounds, group: usize, rate: f64) -> usize {
+    let share = bounds.of[group].map_or(0.0, |b| b.rate.unwrap_or(rate).min(b.most));
+    quota(share, coupling.groups[group].units.len())
+}
