@@ -99,6 +99,7 @@ pub fn prune(model: &Model, options: &PruneOptions, to: Destination<'_>) -> Resu
     let written = Written::new(model, proto, options.external_data, &to)?;
     clock.lap("write");
     let (after, mut report) = cut.judge(&written)?;
+    options.what.check(&report.before, &report.after)?;
     clock.lap("verify");
     let layers = cost::layers(graph, &analysis.constants, &analysis.shapes.dims);
     summary::fill(

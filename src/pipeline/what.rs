@@ -1,8 +1,8 @@
 //! Who says what goes: a choice that is made here, or a plan that was made before.
 
 use crate::couple::{Coupling, Facts};
-use crate::error::Result;
-use crate::plan::{Budget, Choice, Decision, decide};
+use crate::error::{Error, Result};
+use crate::plan::{Budget, Choice, Decision, Limits, decide};
 use crate::report as data;
 
 /// Who says what goes.
@@ -24,6 +24,30 @@ impl What {
     pub(super) fn decide(&self, facts: &Facts<'_>, coupling: &Coupling) -> Result<Decision> {
         match self {
             Self::Choose(choice) => decide(facts, coupling, choice),
+        }
+    }
+
+    /// Whether the written model is as small as was promised. Errors where it is not: a fault of this program.
+    pub(super) fn check(&self, before: &data::Cost, after: &data::Cost) -> Result<()> {
+        let (share, whole, left) = match self {
+            Self::Choose(Choice { budget: Budget::CutFlops(share), .. }) => (*share, before.macs, after.macs),
+            Self::Choose(Choice { budget: Budget::CutParams(share), .. }) => (*share, before.params, after.params),
+            _ => return Ok(()),
+        };
+        if left as f64 <= (1.0 - share) * whole as f64 + 1.0 {
+            return Ok(());
+        }
+        Err(Error::internal(format!("{left} of {whole} are left, and the budget wants a share of {share} to go")))
+    }
+
+    /// Why a candidate that could lose units loses none.
+    pub(super) fn why_none(&self) -> &'static str {
+        match self {
+            Self::Choose(Choice { budget: Budget::Rate(_), limits: Limits { round_to: Some(_), .. }, .. }) => {
+                "its width cannot be cut to a multiple at this rate"
+            }
+            Self::Choose(Choice { budget: Budget::Rate(_), .. }) => "it has too few channels for this rate",
+            Self::Choose(_) => "the budget is met without it",
         }
     }
 

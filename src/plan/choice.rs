@@ -60,14 +60,15 @@ pub fn decide(facts: &Facts<'_>, coupling: &Coupling, choice: &Choice) -> Result
     let ties = Ties::new(coupling, widths);
     let mut decision = Decision { plan: Plan::default(), left: bounds.left.clone(), notes: bounds.notes.clone() };
     let prices = Prices::new(facts, coupling);
+    let under = under(choice, most);
     match choice.budget {
         Budget::Rate(rate) => decision.plan = at_rate(coupling, &ties, &bounds, &scores, rate),
         Budget::CutFlops(share) => {
-            let want = Want { share, of: "MACs", option: "--cut-flops", price: &|n| prices.macs(n) };
+            let want = Want { share, of: "MACs", option: "--cut-flops", under, price: &|n| prices.macs(n) };
             want.decide(coupling, &ties, &bounds, &scores, &mut decision)?;
         }
         Budget::CutParams(share) => {
-            let want = Want { share, of: "parameters", option: "--cut-params", price: &|n| prices.params(n) };
+            let want = Want { share, of: "parameters", option: "--cut-params", under, price: &|n| prices.params(n) };
             want.decide(coupling, &ties, &bounds, &scores, &mut decision)?;
         }
     }
@@ -83,11 +84,29 @@ fn at_rate(coupling: &Coupling, ties: &Ties<'_>, bounds: &Bounds, scores: &[Scor
     settle(ties, &wishes)
 }
 
+/// What bounds a budget beside the network: ` (..)`.
+fn under(choice: &Choice, most: f64) -> String {
+    let limits = &choice.limits;
+    let most = limits.max_rate.unwrap_or(most);
+    let bounds = [
+        (most < 1.0).then(|| format!("--max-rate {most}")),
+        (choice.scope == Scope::Inner).then(|| "--scope inner".into()),
+        (!limits.keep.is_empty()).then(|| "--keep".into()),
+        (!limits.only.is_empty()).then(|| "--only".into()),
+        (!limits.rate_for.is_empty()).then(|| "--rate-for".into()),
+        limits.round_to.map(|n| format!("--round-to {n}")),
+    ];
+    let bounds: Vec<String> = bounds.into_iter().flatten().collect();
+    if bounds.is_empty() { String::new() } else { format!(", with {}", bounds.join(", ")) }
+}
+
 /// A share of a cost that has to go.
 struct Want<'a> {
     share: f64,
     of: &'static str,
     option: &'static str,
+    /// What else bounds it, in words.
+    under: String,
     price: budget::Price<'a>,
 }
 
@@ -101,11 +120,12 @@ impl Want<'_> {
         decision: &mut Decision,
     ) -> Result<()> {
         let strands = Strand::all(coupling, ties, bounds);
-        let reached = budget::reach(&strands, coupling.groups.len(), self.price, self.share)
-            .map_err(|most| self.unreachable(most))?;
+        let (groups, target) = (coupling.groups.len(), self.share);
+        let search = budget::Search { strands: &strands, ties, groups, price: self.price, target };
+        let reached = search.reach().map_err(|most| self.unreachable(most))?;
         let mut remove = vec![Vec::new(); coupling.groups.len()];
-        for (strand, &level) in strands.iter().zip(&reached.levels) {
-            for (cell, &n) in strand.cells.iter().zip(&strand.levels[level]).filter(|c| *c.1 > 0) {
+        for (strand, counts) in strands.iter().zip(&reached.counts) {
+            for (cell, &n) in strand.cells.iter().zip(counts).filter(|c| *c.1 > 0) {
                 let order = scores[cell.group].order();
                 remove[cell.group].extend(order.iter().filter(|u| cell.units.contains(u)).take(n));
             }
@@ -124,7 +144,7 @@ impl Want<'_> {
     fn unreachable(&self, most: f64) -> Error {
         Error::new(ErrorKind::Unreachable {
             what: format!("{} {} is out of reach", self.option, self.share),
-            most: format!("the largest cut here is {:.2} % of the {}", 100.0 * most, self.of),
+            most: format!("the largest cut here is {:.2} % of the {}{}", 100.0 * most, self.of, self.under),
             obstacle: None,
         })
     }

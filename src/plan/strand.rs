@@ -49,16 +49,70 @@ impl Strand {
         for rate in rates(coupling, bounds, cluster) {
             let quotas: Vec<usize> = (0..coupling.groups.len()).map(|g| at_rate(coupling, bounds, g, rate)).collect();
             let least = strand.levels.last().cloned().unwrap_or_default();
-            let want = Want { quotas: &quotas, share: 1.0, least: &least };
-            let Some(found) = ties.solve(cluster, &strand.cells, &want) else { continue };
+            let Some(found) = ties.solve(cluster, &strand.cells, &Want { quotas: &quotas, share: 1.0, least: &least })
+            else {
+                continue;
+            };
             if rate == 0.0 {
                 strand.levels[0] = found;
             } else {
-                strand.levels.push(found);
-                strand.rates.push(rate);
+                strand.climb(ties, cluster, &found, rate);
             }
         }
         strand
+    }
+
+    /// Levels up to that one: where a width ties the groups, on the way group after group, as far as that is allowed.
+    fn climb(&mut self, ties: &Ties<'_>, cluster: &[usize], to: &[usize], rate: f64) {
+        let mut at = self.levels.last().cloned().unwrap_or_default();
+        let mut groups = if ties.round(cluster) { cluster.to_vec() } else { Vec::new() };
+        while let Some(group) = groups.pop() {
+            let cells = &self.cells;
+            let quotas = self.lost(|c| if cells[c].group == group { to[c] } else { at[c] });
+            if let Some(next) = ties.solve(cluster, cells, &Want { quotas: &quotas, share: 1.0, least: &at }) {
+                at.clone_from(&next);
+                self.levels.push(next);
+                self.rates.push(rate);
+            }
+        }
+        if at != to {
+            self.levels.push(to.to_vec());
+            self.rates.push(rate);
+        }
+    }
+
+    /// The counts that lose less of `group` and as much of all others, as little less as is allowed; `None` where there are none.
+    pub(super) fn less(&self, ties: &Ties<'_>, counts: &[usize], group: usize) -> Option<Vec<usize>> {
+        let of_group = |c: usize| self.cells[c].group == group;
+        let lost: usize = (0..counts.len()).filter(|&c| of_group(c)).map(|c| counts[c]).sum();
+        let first: usize = (0..counts.len()).filter(|&c| of_group(c)).map(|c| self.levels[0][c]).sum();
+        let cluster: Vec<usize> = self.groups();
+        let least: Vec<usize> =
+            (0..counts.len()).map(|c| if of_group(c) { self.levels[0][c] } else { counts[c] }).collect();
+        (first..lost).rev().find_map(|n| {
+            let mut quotas = self.lost(|c| counts[c]);
+            quotas[group] = n;
+            let want = Want { quotas: &quotas, share: 1.0, least: &least };
+            if n > first {
+                ties.solve(&cluster, &self.cells, &want)
+            } else {
+                ties.allows(&cluster, &self.cells, &least).then(|| least.clone())
+            }
+        })
+    }
+
+    /// Its groups.
+    pub(super) fn groups(&self) -> Vec<usize> {
+        let mut groups: Vec<usize> = self.cells.iter().map(|c| c.group).collect();
+        groups.dedup();
+        groups
+    }
+
+    /// What each group loses, by its number, where the cells lose so much.
+    fn lost(&self, of_cell: impl Fn(usize) -> usize) -> Vec<usize> {
+        let mut out = vec![0; self.cells.iter().map(|c| c.group + 1).max().unwrap_or(0)];
+        self.cells.iter().enumerate().for_each(|(c, cell)| out[cell.group] += of_cell(c));
+        out
     }
 }
 

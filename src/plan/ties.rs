@@ -117,6 +117,31 @@ impl<'a> Ties<'a> {
         })
     }
 
+    /// Whether a width ties groups of the cluster.
+    pub(super) fn round(&self, cluster: &[usize]) -> bool {
+        self.widths.iter().any(|w| w.touches(cluster))
+    }
+
+    /// Whether the cells may lose just that.
+    pub(super) fn allows(&self, cluster: &[usize], cells: &[Cell], counts: &[usize]) -> bool {
+        let lost =
+            |group: usize| (0..cells.len()).filter(|&c| cells[c].group == group).map(|c| counts[c]).sum::<usize>();
+        let fits = |w: &&Width| {
+            let gone: usize = w.shares.iter().map(|s| lost(s.0) * s.1 as usize).sum();
+            gone == 0 || (w.length - gone) % w.multiple == 0
+        };
+        let even = |(p, partition): (usize, &Partition)| {
+            let of_block = |b: u32| {
+                let places = (0..cells.len()).flat_map(|c| cells[c].places.iter().map(move |place| (c, place)));
+                let here = places.filter(|(_, place)| place.0 == p && place.1 == b);
+                here.map(|(c, place)| counts[c] * place.2 as usize).sum::<usize>()
+            };
+            (1..partition.blocks as u32).all(|b| of_block(b) == of_block(0))
+        };
+        self.widths.iter().filter(|w| w.touches(cluster)).all(|w| fits(&w))
+            && self.coupling.partitions.iter().enumerate().all(even)
+    }
+
     /// The equations near what is wanted. Unknowns: the cells, then each partition's `t` and each width's `m`.
     fn system(&self, cluster: &[usize], cells: &[Cell], want: &Want<'_>, skipped: &[&Width]) -> System {
         let mut system = System::default();

@@ -12,7 +12,12 @@ use crate::op::Role;
 use crate::report::Obstacle;
 
 /// The obstacles, those that keep the most multiply-adds first; `total`: the model's multiply-adds.
-pub(in crate::pipeline) fn obstacles(graph: &Graph<'_>, coupling: &Coupling, layers: &[LayerCost], total: u64) -> Vec<Obstacle> {
+pub(in crate::pipeline) fn obstacles(
+    graph: &Graph<'_>,
+    coupling: &Coupling,
+    layers: &[LayerCost],
+    total: u64,
+) -> Vec<Obstacle> {
     let costs = by_node(layers);
     let mut out: Vec<Obstacle> = Vec::new();
     let mut place = HashMap::<(Option<NodeId>, &str), usize>::new();
@@ -113,7 +118,7 @@ fn unplanned(source: &Source<'_>, layer: NodeId) -> Option<&'static str> {
             Some("grouped convolutions want equally many from each of their groups, which this rate does not give")
         }
         None => source.left.iter().find(|l| l.0 == group.id).map(|l| l.1).or(Some("the plan leaves it whole")),
-        Some(p) if p.remove.is_empty() => Some("it has too few channels for this rate"),
+        Some(p) if p.remove.is_empty() => Some(source.what.why_none()),
         Some(_) => None,
     }
 }
