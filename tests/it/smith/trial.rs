@@ -5,14 +5,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use secateur::Model;
 use secateur::couple::{Coupling, couple};
 use secateur::model::proto::tensor_shape_proto::Dimension;
 use secateur::model::proto::{DimValue, TensorShapeProto, TypeProto, TypeValue, ValueInfoProto, type_proto};
-use secateur::model::{Dims, Removed, ValueId};
-use secateur::plan::{Plan, Wish, choose};
+use secateur::model::{Constants, Dims, Removed, ValueId};
+use secateur::plan::{Plan, Prices, Wish, choose};
 use secateur::runtime::{Feed, dims};
 use secateur::verify::Status;
+use secateur::{Model, cost};
 
 use super::net::Net;
 use super::second::{Second, second_opinion};
@@ -45,6 +45,7 @@ fn attempt(net: &Net, choice: u64) -> Result<Outcome, String> {
     let (pruned, removed) = known.cut(&coupling, &gone);
     let pruned = again(&Model::new(pruned).map_err(|e| e.to_string())?);
     some_of_everything_stays(&removed)?;
+    the_price_is_right(&known, &coupling, &plan, &pruned)?;
     dims_follow(&known, &pruned, &removed, &known.shapes.dims, &known.shapes.feeds)?;
     if let Some(grown) = &known.shapes.grown {
         dims_follow(&known, &pruned, &removed, &grown.dims, &grown.feeds)?;
@@ -55,6 +56,20 @@ fn attempt(net: &Net, choice: u64) -> Result<Outcome, String> {
         Status::Passed => Ok(Outcome { units: plan.len(), removed, second: second == Second::Agrees }),
         _ => Err(format!("{:?}: {}", v.status, v.reason.unwrap_or_default())),
     }
+}
+
+/// What the plan was said to leave is what the file holds; copies of a constant that turn out equal are one.
+fn the_price_is_right(known: &Analysed<'_>, coupling: &Coupling, plan: &Plan, pruned: &Model) -> Result<(), String> {
+    let mut counts = vec![0; coupling.groups.len()];
+    plan.groups.iter().for_each(|g| counts[g.id] = g.remove.len());
+    let facts = known.facts();
+    let prices = Prices::new(&facts, coupling);
+    let graph = pruned.graph().map_err(|e| e.to_string())?;
+    let constants = Constants::new(&graph).map_err(|e| e.to_string())?;
+    let found = cost::total(&graph, &constants, &dims(pruned, &known.shapes.feeds).map_err(|e| e.to_string())?);
+    let said = (prices.macs(&counts), prices.params(&counts));
+    let right = said.0 == found.macs && said.1 >= found.params;
+    if right { Ok(()) } else { Err(format!("priced at {said:?}, and costs {:?}", (found.macs, found.params))) }
 }
 
 /// The model with the dims of every activation stored beside it.
