@@ -12,9 +12,13 @@ use secateur::shape::{InputShape, InputShapes};
 use secateur::{Error, ErrorKind, Model};
 use serde::Serialize;
 
+mod choosing;
 mod compare;
+mod files;
 mod inspect;
+mod proving;
 mod prune;
+mod writing;
 
 /// Prunes ONNX models for real: finds the channels that live and die together, cuts out those that the others can best replace, and proves the result by running it.
 #[derive(Debug, Parser)]
@@ -36,6 +40,7 @@ enum Command {
 
 /// Options that every subcommand takes.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Everywhere")]
 struct Shared {
     /// Fixes the dims of an input, where the model leaves some open (repeatable). Default: batch 1.
     #[arg(long, value_name = "NAME:1,3,224,224")]
@@ -201,14 +206,4 @@ fn print(text: &str, to_stderr: bool) -> Result<(), Failure> {
 fn to_json(data: &impl Serialize) -> Result<String, Failure> {
     let text = serde_json::to_string_pretty(data);
     text.map(|t| t + "\n").map_err(|e| Error::internal(e.to_string()).into())
-}
-
-/// Writes a side file: it appears whole or not at all.
-fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
-    let dir = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let written = tempfile::NamedTempFile::new_in(dir).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.persist(path).map_err(|e| e.error)
-    });
-    written.map(|_| ()).map_err(|e| Error::io(path, &e).into())
 }

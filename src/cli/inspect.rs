@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use secateur::pipeline;
 use secateur::report::{Inspection, Outcome, text};
 
-use super::{Failure, Shared, about, print, read_model, to_json, write_file};
+use super::files::write_file;
+use super::{Failure, Shared, about, print, read_model, to_json};
 
 /// Costs per layer, coupled groups, and what keeps channels and why. Of several models, a line each.
 #[derive(Debug, clap::Args)]

@@ -1,8 +1,8 @@
 //! Who says what goes: a choice that is made here, or a plan that was made before.
 
 use crate::couple::{Coupling, Facts};
-use crate::error::{Error, Result};
-use crate::plan::{Budget, Choice, Decision, Limits, decide};
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::{Budget, Choice, Decision, Limits, Plan, PlannedGroup, decide};
 use crate::report as data;
 
 /// Who says what goes.
@@ -10,6 +10,8 @@ use crate::report as data;
 pub enum What {
     /// It is chosen.
     Choose(Choice),
+    /// A plan that was made before is obeyed: its `groups[].remove`.
+    Obey(data::Plan),
 }
 
 impl What {
@@ -17,6 +19,7 @@ impl What {
     pub(super) fn allow_inexact(&self) -> bool {
         match self {
             Self::Choose(choice) => choice.allow_inexact,
+            Self::Obey(plan) => plan.allow_inexact,
         }
     }
 
@@ -24,6 +27,7 @@ impl What {
     pub(super) fn decide(&self, facts: &Facts<'_>, coupling: &Coupling) -> Result<Decision> {
         match self {
             Self::Choose(choice) => decide(facts, coupling, choice),
+            Self::Obey(plan) => obey(plan, facts, coupling),
         }
     }
 
@@ -48,6 +52,7 @@ impl What {
             }
             Self::Choose(Choice { budget: Budget::Rate(_), .. }) => "it has too few channels for this rate",
             Self::Choose(_) => "the budget is met without it",
+            Self::Obey(_) => "the plan takes none",
         }
     }
 
@@ -64,8 +69,26 @@ impl What {
                 groups: Vec::new(),
                 cuts: Vec::new(),
             },
+            Self::Obey(plan) => data::Plan { groups: Vec::new(), cuts: Vec::new(), ..plan.clone() },
         }
     }
+}
+
+/// What the plan says to remove. Errors where it is another model's.
+fn obey(plan: &data::Plan, facts: &Facts<'_>, coupling: &Coupling) -> Result<Decision> {
+    let found = &facts.graph.model().origin().sha256;
+    if *found != plan.model_sha256 {
+        let reason = format!("the plan is for another model: its SHA-256 is {}, this one's {found}", plan.model_sha256);
+        return Err(Error::new(ErrorKind::BadPlan(reason)));
+    }
+    let group = |g: &data::PlannedGroup| {
+        let mut remove = g.remove.clone();
+        remove.sort_unstable();
+        PlannedGroup { id: g.id, remove }
+    };
+    let plan = Plan { groups: plan.groups.iter().map(group).collect() };
+    plan.gone(coupling)?;
+    Ok(Decision { plan, left: Vec::new(), notes: Vec::new() })
 }
 
 fn budget(budget: Budget) -> data::Budget {

@@ -151,7 +151,8 @@ impl Want<'_> {
 }
 
 impl Budget {
-    fn check(self) -> Result<()> {
+    /// Whether its share is one. Errors where it is not between 0 and 1.
+    pub fn check(self) -> Result<()> {
         let (option, share) = match self {
             Self::Rate(r) => ("--rate", r),
             Self::CutFlops(r) => ("--cut-flops", r),
