@@ -6,16 +6,19 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use secateur::report::Times;
-use secateur::report::text::printable;
+use secateur::report::text::{self, printable};
+use secateur::report::{Report, Times};
 use secateur::shape::{InputShape, InputShapes};
 use secateur::{Error, ErrorKind, Model};
 use serde::Serialize;
 
+mod apply;
 mod choosing;
 mod compare;
 mod files;
 mod inspect;
+mod plan;
+mod plan_file;
 mod proving;
 mod prune;
 mod writing;
@@ -35,6 +38,8 @@ Exit status: 0 done; 1 failed (bad model, file error); 2 usage; 3 refused (the p
 enum Command {
     Inspect(inspect::Opts),
     Prune(prune::Opts),
+    Plan(plan::Opts),
+    Apply(apply::Opts),
     Compare(compare::Opts),
 }
 
@@ -135,6 +140,8 @@ pub(crate) fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Inspect(o) => inspect::run(&o),
         Command::Prune(o) => prune::run(&o),
+        Command::Plan(o) => plan::run(&o),
+        Command::Apply(o) => apply::run(&o),
         Command::Compare(o) => compare::run(&o),
     };
     match outcome {
@@ -175,6 +182,17 @@ impl Shared {
         if self.verbose {
             let _ = writeln!(anstream::stderr(), "{}: {times}", printable(model));
         }
+    }
+
+    /// Prints a report, to stderr where stdout carries something else. A model that was refused is a failure.
+    fn say(&self, report: &Report, to_stderr: bool) -> Result<(), Failure> {
+        match &report.refused_reason {
+            _ if self.json => print(&to_json(report)?, false)?,
+            Some(reason) if self.quiet => print(&format!("refused: {}\n", printable(reason)), true)?,
+            _ if self.quiet => {}
+            _ => print(&text::report(report, self.verbose), to_stderr)?,
+        }
+        if report.refused.is_some() { Err(Failure::Refused) } else { Ok(()) }
     }
 
     fn shapes(&self) -> InputShapes {

@@ -225,7 +225,7 @@ pub(crate) fn entry(facts: &Facts<'_>, axis: &Axis, gone: &[usize]) -> Option<(V
 }
 
 /// Whether a value is a further output that nothing reads, such as Dropout's mask.
-fn is_unused(graph: &Graph<'_>, id: ValueId) -> bool {
+pub(crate) fn is_unused(graph: &Graph<'_>, id: ValueId) -> bool {
     let value = graph.value(id);
     matches!(value.source, Source::Node(_, 1..)) && value.readers.is_empty() && !value.is_output
 }

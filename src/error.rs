@@ -58,6 +58,13 @@ pub enum ErrorKind {
         /// What stands in the way, where that is known.
         obstacle: Option<String>,
     },
+    /// An entry of a plan does not fit the model.
+    PlanEntry {
+        /// Where it stands, as `groups[2].remove[1]`.
+        place: String,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
     /// The analysis contradicts itself: a fault of this program.
     Internal(String),
 }
@@ -104,6 +111,7 @@ impl fmt::Display for Error {
             ErrorKind::OpenDim { input, dim, hint } => {
                 write!(f, "input '{input}' leaves dimension {dim} open: fix it with {hint}")
             }
+            ErrorKind::PlanEntry { place, reason } => write!(f, "the plan's {place}: {reason}"),
             ErrorKind::BadOption(reason) | ErrorKind::BadPlan(reason) => f.write_str(reason),
             ErrorKind::Unreachable { what, most, obstacle } => {
                 let obstacle = obstacle.as_ref().map(|o| format!("; what stands in the way: {o}")).unwrap_or_default();

@@ -12,6 +12,7 @@ use crate::verify;
 
 mod inexact;
 mod judge;
+mod obey;
 mod output;
 mod stamp;
 mod summary;
@@ -80,6 +81,7 @@ impl PruneOptions {
 /// Errors where the model is malformed, an option does not fit it, or a file cannot be written.
 pub fn prune(model: &Model, options: &PruneOptions, to: Destination<'_>) -> Result<Report> {
     let mut clock = Clock::start();
+    let options = &PruneOptions { shapes: options.what.shapes(&options.shapes), ..options.clone() };
     let analysis = Analysis { inexact: options.what.allow_inexact(), ..Analysis::new(model, &options.shapes)? };
     clock.lap("shape");
     let (graph, facts) = (&analysis.graph, analysis.facts());
@@ -112,6 +114,7 @@ pub fn prune(model: &Model, options: &PruneOptions, to: Destination<'_>) -> Resu
             removed: &removed,
             what: &options.what,
             left: &left,
+            shapes: &options.shapes,
         },
         &after,
     );
@@ -122,6 +125,14 @@ pub fn prune(model: &Model, options: &PruneOptions, to: Destination<'_>) -> Resu
     clock.lap("deliver");
     report.times = clock.times();
     Ok(report)
+}
+
+/// Decides what goes and what that would come to: the model is cut in memory, and nothing is proved or written. The report has the plan.
+///
+/// Errors where the model is malformed, or an option does not fit it.
+pub fn plan(model: &Model, shapes: &InputShapes, choice: &Choice) -> Result<Report> {
+    let options = PruneOptions { shapes: shapes.clone(), proof: Proof::Skipped, ..PruneOptions::new(choice.clone()) };
+    Ok(Report { verification: None, ..prune(model, &options, Destination::Nowhere)? })
 }
 
 /// Costs, coupled groups and what stays whole. Errors where the model is malformed, or a dim that it leaves open is not given.

@@ -1,6 +1,8 @@
 //! What goes: a budget over scored groups becomes a plan that people can review.
 
-use crate::couple::{CoupledGroup, Coupling, Gone};
+use std::fmt;
+
+use crate::couple::{CoupledGroup, Coupling, Gone, Partition};
 use crate::error::{Error, ErrorKind, Result};
 
 mod budget;
@@ -94,25 +96,23 @@ impl Plan {
     }
 
     fn check_balance(&self, coupling: &Coupling) -> Result<()> {
-        for partition in &coupling.partitions {
+        let Some(uneven) = self.uneven(coupling) else { return Ok(()) };
+        let groups: Vec<String> = uneven.partition.shares.iter().map(|s| s.group.to_string()).collect();
+        Err(Error::new(ErrorKind::BadPlan(format!("group {}: {uneven}", groups.join(", ")))))
+    }
+
+    /// The first grouped convolution that would lose more from one of its blocks than from another.
+    pub fn uneven<'c>(&self, coupling: &'c Coupling) -> Option<Uneven<'c>> {
+        coupling.partitions.iter().find_map(|partition| {
             let mut lost = vec![0u32; partition.blocks];
             for share in &partition.shares {
                 let planned = self.groups.iter().filter(|p| p.id == share.group).flat_map(|p| &p.remove);
-                planned.for_each(|&unit| lost[share.block[unit] as usize] += share.weight);
+                let blocks = planned.filter_map(|&unit| share.block.get(unit));
+                blocks.for_each(|&b| lost[b as usize] += share.weight);
             }
-            let Some(b) = lost.iter().position(|n| *n != lost[0]) else { continue };
-            let groups: Vec<String> = partition.shares.iter().map(|s| s.group.to_string()).collect();
-            return Err(Error::new(ErrorKind::BadPlan(format!(
-                "group {}: a grouped convolution must lose equally many from each of its {} blocks of {} channels, \
-                 but block 0 would lose {} and block {b} would lose {}",
-                groups.join(", "),
-                partition.blocks,
-                partition.length,
-                lost[0],
-                lost[b]
-            ))));
-        }
-        Ok(())
+            let block = lost.iter().position(|n| *n != lost[0])?;
+            Some(Uneven { partition, block, lost: [lost[0], lost[block]] })
+        })
     }
 
     /// Number of units that go.
@@ -123,5 +123,28 @@ impl Plan {
     /// Whether nothing goes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+/// Blocks of a grouped convolution that would lose unequally many channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Uneven<'c> {
+    /// The blocks.
+    pub partition: &'c Partition,
+    /// One that differs from the first.
+    pub block: usize,
+    /// What the first and that one would lose.
+    pub lost: [u32; 2],
+}
+
+impl fmt::Display for Uneven<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Partition { blocks, length, .. }, [first, other]) = (self.partition, self.lost);
+        write!(
+            f,
+            "a grouped convolution must lose equally many from each of its {blocks} blocks of {length} channels, \
+             but block 0 would lose {first} and block {} would lose {other}",
+            self.block
+        )
     }
 }

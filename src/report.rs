@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub mod inspection;
+mod plan_file;
 pub mod text;
 mod times;
 
 pub use inspection::{Group, GroupAxis, Inspection, Norms, Obstacle, Outcome, Pinned};
+pub use plan_file::PlanFile;
 pub use times::{Clock, Times};
 
 /// Costs of a network.
@@ -139,9 +141,13 @@ pub struct Plan {
     /// Whether groups were candidates of which the removal changes a statistic.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_inexact: bool,
+    /// Dims of inputs that were given: the groups follow from them too.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub input_shapes: BTreeMap<String, Vec<usize>>,
     /// What each candidate group loses.
     pub groups: Vec<PlannedGroup>,
     /// What that means for every value.
+    #[serde(default)]
     pub cuts: Vec<Cut>,
 }
 

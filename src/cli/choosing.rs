@@ -76,11 +76,8 @@ impl Choosing {
     }
 
     fn budget(&self) -> Result<Budget, Failure> {
-        let given = [
-            self.rate.map(Budget::Rate),
-            self.cut_flops.map(Budget::CutFlops),
-            self.cut_params.map(Budget::CutParams),
-        ];
+        let given =
+            [self.rate.map(Budget::Rate), self.cut_flops.map(Budget::CutFlops), self.cut_params.map(Budget::CutParams)];
         let budget = given.into_iter().flatten().next().ok_or_else(|| Failure::Usage(NO_BUDGET.into()))?;
         budget.check()?;
         Ok(budget)

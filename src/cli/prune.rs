@@ -7,7 +7,7 @@ use secateur::pipeline::What;
 use super::choosing::Choosing;
 use super::proving::Proving;
 use super::writing::{Job, Writing};
-use super::{Failure, Shared};
+use super::{Failure, Shared, read_model};
 
 /// Plan, cut, prove, write.
 #[derive(Debug, clap::Args)]
@@ -34,7 +34,7 @@ pub(super) fn run(o: &Opts) -> Result<(), Failure> {
     o.shared.apply();
     let what = What::Choose(o.choosing.choice(o.proving.seed)?);
     let Opts { writing, proving, shared, .. } = o;
-    let job = Job { model: &o.model, inputs: &[], writing, proving, shared };
+    let job = Job { path: &o.model, plan: None, writing, proving, shared };
     job.check()?;
-    job.run(what)
+    job.run(&read_model(&o.model)?, what)
 }

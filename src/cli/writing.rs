@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use secateur::Model;
 use secateur::model::write::{data_beside, unfit};
 use secateur::pipeline::{self, Destination, Proof, PruneOptions, What};
-use secateur::report::{self, Report};
+use secateur::report::Report;
 
 use super::files::{Side, check_folder, is_stream, new_file, unusable, write_file, write_stdout};
 use super::proving::Proving;
-use super::{Failure, Shared, about, print, read_model, to_json};
+use super::{Failure, Shared, about, to_json};
 
 /// Where the result goes, and what must hold before it does.
 #[derive(Debug, Args)]
@@ -50,9 +51,9 @@ pub(super) struct Writing {
 /// A run of `prune` or `apply`.
 pub(super) struct Job<'a> {
     /// The model's file, or `-`.
-    pub(super) model: &'a Path,
-    /// What else is read.
-    pub(super) inputs: &'a [&'a Path],
+    pub(super) path: &'a Path,
+    /// The plan's file, or `-`.
+    pub(super) plan: Option<&'a Path>,
     pub(super) writing: &'a Writing,
     pub(super) proving: &'a Proving,
     pub(super) shared: &'a Shared,
@@ -62,23 +63,22 @@ impl Job<'_> {
     /// Checks what can be known to go wrong before any work is done.
     pub(super) fn check(&self) -> Result<(), Failure> {
         self.proving.check()?;
-        self.writing.check(self.shared, &[&[self.model], self.inputs].concat())
+        let inputs: Vec<&Path> = self.plan.into_iter().chain([self.path]).collect();
+        self.writing.check(self.shared, &inputs)
     }
 
     /// Cuts, proves, writes and says so.
-    pub(super) fn run(&self, what: What) -> Result<(), Failure> {
+    pub(super) fn run(&self, model: &Model, what: What) -> Result<(), Failure> {
         let Self { writing: w, shared, .. } = self;
-        let model = read_model(self.model)?;
         let mut bytes = Vec::new();
         let options = self.options(what);
-        let report = pipeline::prune(&model, &options, w.destination(&mut bytes)).map_err(about(self.model))?;
+        let report = pipeline::prune(model, &options, w.destination(&mut bytes)).map_err(about(self.path))?;
         shared.say_times(&report.model, &report.times);
         w.write_side_files(&report)?;
         if w.to_stdout() && report.refused.is_none() && !w.dry_run {
             write_stdout(&bytes)?;
         }
-        w.say(&report, shared)?;
-        if report.refused.is_some() { Err(Failure::Refused) } else { Ok(()) }
+        shared.say(&report, w.to_stdout())
     }
 
     fn options(&self, what: What) -> PruneOptions {
@@ -146,18 +146,8 @@ impl Writing {
             write_file(path, &to_json(report)?)?;
         }
         match (&self.plan_out, &report.plan) {
-            (Some(path), Some(plan)) => write_file(path, &to_json(plan)?),
+            (Some(path), Some(plan)) => write_file(path, &plan.to_text()?),
             _ => Ok(()),
         }
-    }
-
-    fn say(&self, report: &Report, shared: &Shared) -> Result<(), Failure> {
-        if shared.json {
-            return print(&to_json(report)?, false);
-        }
-        if let (true, Some(reason)) = (shared.quiet, &report.refused_reason) {
-            return print(&format!("refused: {}; no model was written\n", report::text::printable(reason)), true);
-        }
-        if shared.quiet { Ok(()) } else { print(&report::text::report(report, shared.verbose), self.to_stdout()) }
     }
 }

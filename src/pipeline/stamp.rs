@@ -19,11 +19,14 @@ pub(super) fn stamp(proto: &mut ModelProto, model: &Model, plan: &Plan) {
     proto.metadata_props.extend(entries.map(|(k, v)| StringStringEntryProto { key: Some(k.into()), value: Some(v) }));
 }
 
-/// SHA-256, in hexadecimal, of the model's hash and of a line `ID:UNIT,UNIT,..` for each group of the plan.
+/// SHA-256, in hexadecimal, of the model's hash and of a line `ID:UNIT,UNIT,..` for each group that loses units, by number: however a file
+/// says a plan, it is the same.
 pub fn plan_sha256(model_sha256: &str, plan: &Plan) -> String {
     let mut hash = Sha256::new();
     hash.update(model_sha256);
-    for group in &plan.groups {
+    let mut groups: Vec<_> = plan.groups.iter().filter(|g| !g.remove.is_empty()).collect();
+    groups.sort_by_key(|g| g.id);
+    for group in groups {
         let units: Vec<String> = group.remove.iter().map(ToString::to_string).collect();
         hash.update(format!("\n{}:{}", group.id, units.join(",")));
     }

@@ -29,6 +29,7 @@ pub(super) struct Source<'a> {
     pub what: &'a What,
     /// Why groups are no candidates, by number.
     pub left: &'a [(usize, &'static str)],
+    pub shapes: &'a InputShapes,
 }
 
 /// Costs of two models, side by side.
@@ -82,7 +83,7 @@ fn planned(source: &Source<'_>) -> data::Plan {
     data::Plan {
         groups: source.plan.groups.iter().map(group).collect(),
         cuts: source.removed.iter().map(cut).collect(),
-        ..source.what.head(&source.graph.model().origin().sha256)
+        ..source.what.head(&source.graph.model().origin().sha256, source.shapes)
     }
 }
 

@@ -1,16 +1,19 @@
 //! Who says what goes: a choice that is made here, or a plan that was made before.
 
 use crate::couple::{Coupling, Facts};
-use crate::error::{Error, ErrorKind, Result};
-use crate::plan::{Budget, Choice, Decision, Limits, Plan, PlannedGroup, decide};
+use crate::error::{Error, Result};
+use crate::plan::{Budget, Choice, Decision, Limits, decide};
 use crate::report as data;
+use crate::shape::{InputShape, InputShapes};
+
+use super::obey::obey;
 
 /// Who says what goes.
 #[derive(Debug, Clone)]
 pub enum What {
     /// It is chosen.
     Choose(Choice),
-    /// A plan that was made before is obeyed: its `groups[].remove`.
+    /// A plan that was made before is obeyed: its `groups[].remove`, nothing else.
     Obey(data::Plan),
 }
 
@@ -56,8 +59,19 @@ impl What {
         }
     }
 
+    /// The dims of inputs: those given, and, of inputs without, those that the plan was made with.
+    pub(super) fn shapes(&self, given: &InputShapes) -> InputShapes {
+        let mut shapes = given.clone();
+        if let Self::Obey(plan) = self {
+            let others = plan.input_shapes.iter().filter(|(name, _)| given.get(name).is_none());
+            shapes.0.extend(others.map(|(name, dims)| InputShape { name: name.clone(), dims: dims.clone() }));
+        }
+        shapes
+    }
+
     /// The head of the plan file: all but what goes.
-    pub(super) fn head(&self, model_sha256: &str) -> data::Plan {
+    pub(super) fn head(&self, model_sha256: &str, shapes: &InputShapes) -> data::Plan {
+        let input_shapes = shapes.0.iter().map(|s| (s.name.clone(), s.dims.clone())).collect();
         match self {
             Self::Choose(choice) => data::Plan {
                 format: "secateur-plan/1".into(),
@@ -66,29 +80,13 @@ impl What {
                 scope: choice.scope.name().into(),
                 budget: budget(choice.budget),
                 allow_inexact: choice.allow_inexact,
+                input_shapes,
                 groups: Vec::new(),
                 cuts: Vec::new(),
             },
-            Self::Obey(plan) => data::Plan { groups: Vec::new(), cuts: Vec::new(), ..plan.clone() },
+            Self::Obey(plan) => data::Plan { groups: Vec::new(), cuts: Vec::new(), input_shapes, ..plan.clone() },
         }
     }
-}
-
-/// What the plan says to remove. Errors where it is another model's.
-fn obey(plan: &data::Plan, facts: &Facts<'_>, coupling: &Coupling) -> Result<Decision> {
-    let found = &facts.graph.model().origin().sha256;
-    if *found != plan.model_sha256 {
-        let reason = format!("the plan is for another model: its SHA-256 is {}, this one's {found}", plan.model_sha256);
-        return Err(Error::new(ErrorKind::BadPlan(reason)));
-    }
-    let group = |g: &data::PlannedGroup| {
-        let mut remove = g.remove.clone();
-        remove.sort_unstable();
-        PlannedGroup { id: g.id, remove }
-    };
-    let plan = Plan { groups: plan.groups.iter().map(group).collect() };
-    plan.gone(coupling)?;
-    Ok(Decision { plan, left: Vec::new(), notes: Vec::new() })
 }
 
 fn budget(budget: Budget) -> data::Budget {

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use super::Source;
+use super::{Source, What};
 use crate::cost::LayerCost;
 use crate::couple::Coupling;
 use crate::couple::explain::Held;
@@ -74,6 +74,7 @@ pub(super) fn reasons<'a>(source: &Source<'a>) -> HashMap<&'a str, String> {
 /// Why a plan that is empty is.
 pub(super) fn nothing_to_remove(source: &Source<'_>, obstacles: &[Obstacle]) -> String {
     let why = match obstacles.first() {
+        _ if matches!(source.what, What::Obey(_)) => "the plan's groups lose nothing".to_owned(),
         _ if !source.plan.groups.is_empty() => "every group is too small for this rate".to_owned(),
         _ if !source.coupling.groups.is_empty() => "no group may lose any (--scope, --keep, --only)".to_owned(),
         Some(o) => {
@@ -113,7 +114,11 @@ fn unplanned(source: &Source<'_>, layer: NodeId) -> Option<&'static str> {
     let axes: Vec<_> = axes.collect();
     let group = source.coupling.groups.iter().find(|g| g.axes.iter().any(|a| axes.contains(&a.0)))?;
     let in_blocks = source.coupling.partitions.iter().any(|p| p.shares.iter().any(|s| s.group == group.id));
-    match source.plan.groups.iter().find(|p| p.id == group.id) {
+    let planned = source.plan.groups.iter().find(|p| p.id == group.id);
+    match planned {
+        _ if matches!(source.what, What::Obey(_)) && planned.is_none_or(|p| p.remove.is_empty()) => {
+            Some("the plan leaves it alone")
+        }
         Some(p) if p.remove.is_empty() && in_blocks => {
             Some("grouped convolutions want equally many from each of their groups, which this rate does not give")
         }
