@@ -22,6 +22,7 @@ mod plan_file;
 mod proving;
 mod prune;
 mod writing;
+mod ranking;
 
 /// Prunes ONNX models for real: finds the channels that live and die together, cuts out those that the others can best replace, and proves the result by running it.
 #[derive(Debug, Parser)]

@@ -31,6 +31,27 @@
 //! # Ok::<(), secateur::Error>(())
 //! ```
 //!
+//! What goes first is a [`score::Criterion`]; a program may bring its own (`examples/criterion.rs` has one that it explains):
+//!
+//! ```
+//! use secateur::{Model, plan::Choice, pipeline::{prune, Destination, PruneOptions}, score::{Criterion, Units}};
+//!
+//! struct LargestWeight;
+//! impl Criterion for LargestWeight {
+//!     fn name(&self) -> &'static str { "largest-weight" }
+//!     fn summary(&self) -> &'static str { "smallest largest weight first" }
+//!     fn scores(&self, units: &Units<'_>) -> Vec<f64> {
+//!         units.filters.rows().into_iter().map(|f| f.iter().fold(0.0, |m, w| w.abs().max(m))).collect()
+//!     }
+//! }
+//! let mut choice = Choice::rate(0.3);
+//! choice.ranking.criterion = &LargestWeight;
+//! # let model = secateur::build::networks::cifar_resnet(8, secateur::build::networks::Shortcut::Pad, 0)?;
+//! let report = prune(&model, &PruneOptions::new(choice), Destination::Nowhere)?;
+//! # assert_eq!(report.verification.map(|v| v.status).as_deref(), Some("passed"));
+//! # Ok::<(), secateur::Error>(())
+//! ```
+//!
 //! What makes it right: rules only describe how the coordinates of an operator's axes relate ([`op`]); one solver turns the statements into
 //! units and groups ([`couple`]); one pass edits ([`cut`]); and a judge that knows nothing of the analysis runs the written file beside
 //! the masked original ([`verify`]).

@@ -10,6 +10,7 @@ use crate::score;
 use crate::shape::{InputShapes, Shapes};
 use crate::verify;
 
+mod authors;
 mod inexact;
 mod judge;
 mod obey;

@@ -134,6 +134,12 @@ pub struct Plan {
     pub model_sha256: String,
     /// How units were ranked.
     pub criterion: String,
+    /// The share that went by norm, where the criterion knows one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub norm_rate: Option<f64>,
+    /// The seed, where the criterion draws.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
     /// Which groups were candidates.
     pub scope: String,
     /// How much was asked for.

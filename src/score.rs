@@ -3,6 +3,7 @@
 //! A unit's filter is all the weights that make it, flattened together, unscaled. Units whose filter is zero go before all others.
 
 use std::collections::HashSet;
+use std::fmt;
 
 use ndarray::Array2;
 use rayon::prelude::*;
@@ -13,40 +14,70 @@ use crate::model::ValueId;
 use crate::op::{AxisId, Role};
 
 mod geometric_median;
+mod l1;
+mod l2;
+mod norm_then_median;
+mod random;
+mod ranking;
 mod weights;
 
-/// A way to score the units of a group.
+pub(crate) use ranking::share;
+pub use ranking::{Ranking, Setting};
+
+/// A way to score the units of a group. A new one is a file beside the others and a line of [`CRITERIA`]; a program may bring its own
+/// in [`Ranking::criterion`].
 pub trait Criterion: Sync {
     /// Its name in options and plans.
     fn name(&self) -> &'static str;
 
-    /// One score a unit, from its filters: `filters[[unit, weight]]`. Lower goes first.
-    fn scores(&self, filters: &Array2<f64>) -> Vec<f64>;
+    /// What it makes of a unit, in half a sentence.
+    fn summary(&self) -> &'static str;
+
+    /// What of a [`Ranking`] it looks at.
+    fn settings(&self) -> &'static [Setting] {
+        &[]
+    }
+
+    /// One score a unit. Lower goes first, ties by index; units that are zero go before all others whatever their score.
+    fn scores(&self, units: &Units<'_>) -> Vec<f64>;
+}
+
+impl fmt::Debug for dyn Criterion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl PartialEq for dyn Criterion {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+/// The units of a group, as a criterion sees them.
+#[derive(Debug, Clone, Copy)]
+pub struct Units<'a> {
+    /// The group.
+    pub group: &'a CoupledGroup,
+    /// A row a unit: all the weights that make it, of every layer that writes into it: `filters[[unit, weight]]`.
+    pub filters: &'a Array2<f64>,
+    /// The L2 norm of each row.
+    pub norms: &'a [f64],
+    /// What the criterion may look at.
+    pub ranking: &'a Ranking,
 }
 
 /// Every criterion; the first is the default.
-pub static CRITERIA: &[&dyn Criterion] = &[&geometric_median::GeometricMedian];
+pub static CRITERIA: &[&dyn Criterion] =
+    &[&geometric_median::GeometricMedian, &norm_then_median::NormThenMedian, &l1::L1, &l2::L2, &random::Random];
 
-/// The criterion of that name.
-pub fn criterion(name: &str) -> Option<&'static dyn Criterion> {
-    CRITERIA.iter().copied().find(|c| c.name() == name)
-}
-
-/// How units are ranked.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Ranking {
-    /// A name from [`CRITERIA`].
-    pub criterion: String,
-    /// The share of the units that goes by smallest norm before distances are looked at, where the criterion knows such a share.
-    pub norm_rate: f64,
-    /// Seed of what is drawn.
-    pub seed: u64,
-}
-
-impl Default for Ranking {
-    fn default() -> Self {
-        Self { criterion: CRITERIA[0].name().into(), norm_rate: 0.0, seed: 0 }
-    }
+/// The criterion of that name. Errors where there is none.
+pub fn criterion(name: &str) -> Result<&'static dyn Criterion> {
+    CRITERIA.iter().copied().find(|c| c.name() == name).ok_or_else(|| {
+        let names: Vec<&str> = CRITERIA.iter().map(|c| c.name()).collect();
+        let reason = format!("there is no criterion '{name}'; there is: {}", names.join(", "));
+        Error::new(ErrorKind::BadOption(reason))
+    })
 }
 
 /// The scores of a group's units.
@@ -68,21 +99,22 @@ impl Scores {
     }
 }
 
-/// Scores every group. Errors where there is no such criterion, or a weight is NaN or infinite, naming it.
+/// Scores every group. Errors where the ranking does not fit its criterion, or a weight is NaN or infinite, naming it.
 pub fn score(facts: &Facts<'_>, coupling: &Coupling, ranking: &Ranking) -> Result<Vec<Scores>> {
-    let criterion = criterion(&ranking.criterion).ok_or_else(|| {
-        let names: Vec<&str> = CRITERIA.iter().map(|c| c.name()).collect();
-        let reason = format!("there is no criterion '{}'; there is: {}", ranking.criterion, names.join(", "));
-        Error::new(ErrorKind::BadOption(reason))
-    })?;
-    coupling
-        .groups
-        .par_iter()
-        .map(|group| {
-            let filters = filters(facts, coupling, group)?;
-            Ok(Scores { scores: criterion.scores(&filters), norms: lengths(&filters) })
-        })
-        .collect()
+    ranking.check()?;
+    let groups = coupling.groups.par_iter();
+    groups.map(|group| score_group(group, &filters(facts, coupling, group)?, ranking)).collect()
+}
+
+fn score_group(group: &CoupledGroup, filters: &Array2<f64>, ranking: &Ranking) -> Result<Scores> {
+    let norms = lengths(filters);
+    let scores = ranking.criterion.scores(&Units { group, filters, norms: &norms, ranking });
+    if scores.len() != norms.len() || scores.iter().any(|s| s.is_nan()) {
+        let (name, n, units) = (ranking.criterion.name(), scores.len(), norms.len());
+        let reason = format!("the criterion '{name}' gave {n} scores for {units} units, or one that is no number");
+        return Err(Error::new(ErrorKind::BadOption(reason)).at(&group.name));
+    }
+    Ok(Scores { scores, norms })
 }
 
 /// The L2 norm of each unit's filter, by group. Errors where a weight is NaN or infinite, naming it.

@@ -2,9 +2,9 @@
 
 use clap::{ArgGroup, Args, ValueEnum};
 use secateur::plan::{Budget, Choice, Limits, Scope};
-use secateur::score::Ranking;
 
 use super::Failure;
+use super::ranking::RankingOpts;
 
 /// How much goes, of what, in which order.
 #[derive(Debug, Args)]
@@ -40,9 +40,8 @@ pub(super) struct Choosing {
     /// No group loses a larger share of its channels. Default: 0.9 for budgets, none for --rate.
     #[arg(long, value_name = "R")]
     max_rate: Option<f64>,
-    /// How units are ranked.
-    #[arg(long, default_value = "geometric-median", value_parser = ["geometric-median"])]
-    criterion: String,
+    #[command(flatten)]
+    ranking: RankingOpts,
     /// Also cut channels of which the removal changes a statistic (a mean over channels, say): the proof sets them aside.
     #[arg(long)]
     allow_inexact: bool,
@@ -60,10 +59,11 @@ const NO_BUDGET: &str = "say how much is to go: --rate 0.3 (this share of the ch
 impl Choosing {
     /// The choice. Errors where nothing says how much is to go.
     pub(super) fn choice(&self, seed: u64) -> Result<Choice, Failure> {
+        let budget = self.budget()?;
         Ok(Choice {
-            budget: self.budget()?,
+            budget,
             scope: if self.scope == ScopeName::Inner { Scope::Inner } else { Scope::All },
-            ranking: Ranking { criterion: self.criterion.clone(), seed, ..Ranking::default() },
+            ranking: self.ranking.ranking(budget, seed)?,
             limits: Limits {
                 keep: self.keep.clone(),
                 only: self.only.clone(),

@@ -6,6 +6,7 @@ use crate::plan::{Budget, Choice, Decision, Limits, decide};
 use crate::report as data;
 use crate::shape::{InputShape, InputShapes};
 
+use super::authors;
 use super::obey::obey;
 
 /// Who says what goes.
@@ -29,7 +30,11 @@ impl What {
     /// Decides. Errors where it does not fit the model.
     pub(super) fn decide(&self, facts: &Facts<'_>, coupling: &Coupling) -> Result<Decision> {
         match self {
-            Self::Choose(choice) => decide(facts, coupling, choice),
+            Self::Choose(choice) => {
+                let mut decision = decide(facts, coupling, choice)?;
+                decision.notes.extend(authors::notes(choice, coupling, &decision.plan));
+                Ok(decision)
+            }
             Self::Obey(plan) => obey(plan, facts, coupling),
         }
     }
@@ -76,7 +81,9 @@ impl What {
             Self::Choose(choice) => data::Plan {
                 format: "secateur-plan/1".into(),
                 model_sha256: model_sha256.into(),
-                criterion: choice.ranking.criterion.clone(),
+                criterion: choice.ranking.criterion.name().into(),
+                norm_rate: choice.ranking.norm_rate(),
+                seed: choice.ranking.seed(),
                 scope: choice.scope.name().into(),
                 budget: budget(choice.budget),
                 allow_inexact: choice.allow_inexact,

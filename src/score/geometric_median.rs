@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use ndarray::{Array2, ArrayView1, s};
 use rayon::prelude::*;
 
-use super::Criterion;
+use super::{Criterion, Units};
 
 /// Below this share of the norms, a squared distance from the Gram matrix has lost too many digits and is computed from the differences.
 const CANCELS: f64 = 1e-6;
@@ -22,24 +22,33 @@ impl Criterion for GeometricMedian {
         "geometric-median"
     }
 
-    fn scores(&self, filters: &Array2<f64>) -> Vec<f64> {
-        let gram = gram(filters);
-        let n = filters.nrows();
-        let same = first_equal(filters);
-        let distance = |i: usize, j: usize| {
-            if same[i] == same[j] {
-                return 0.0;
-            }
-            let norms = gram[[i, i]] + gram[[j, j]];
-            let squared = norms - 2.0 * gram[[i, j]];
-            if squared > CANCELS * norms {
-                return squared.sqrt();
-            }
-            let pairs = filters.row(i).into_iter().zip(filters.row(j));
-            pairs.map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt()
-        };
-        (0..n).into_par_iter().map(|j| (0..n).filter(|&i| i != j).map(|i| distance(i.min(j), i.max(j))).sum()).collect()
+    fn summary(&self) -> &'static str {
+        "smallest sum of distances first (FPGM)"
     }
+
+    fn scores(&self, units: &Units<'_>) -> Vec<f64> {
+        distance_sums(units.filters)
+    }
+}
+
+/// For each filter, the sum of its distances to the others.
+pub(super) fn distance_sums(filters: &Array2<f64>) -> Vec<f64> {
+    let gram = gram(filters);
+    let n = filters.nrows();
+    let same = first_equal(filters);
+    let distance = |i: usize, j: usize| {
+        if same[i] == same[j] {
+            return 0.0;
+        }
+        let norms = gram[[i, i]] + gram[[j, j]];
+        let squared = norms - 2.0 * gram[[i, j]];
+        if squared > CANCELS * norms {
+            return squared.sqrt();
+        }
+        let pairs = filters.row(i).into_iter().zip(filters.row(j));
+        pairs.map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt()
+    };
+    (0..n).into_par_iter().map(|j| (0..n).filter(|&i| i != j).map(|i| distance(i.min(j), i.max(j))).sum()).collect()
 }
 
 /// All products of two filters: `filters filters^T`, of which one half is computed, block by block.
@@ -78,7 +87,7 @@ mod tests {
     #[test]
     fn equals_the_sum_of_distances() {
         let filters = Array2::from_shape_fn((9, 14), |(i, j)| ((i * 31 + j * 17) % 23) as f64 / 7.0 - 1.5);
-        for (a, b) in GeometricMedian.scores(&filters).iter().zip(brute(&filters)) {
+        for (a, b) in distance_sums(&filters).iter().zip(brute(&filters)) {
             assert!((a - b).abs() <= 1e-12 * b, "{a} {b}");
         }
     }
@@ -92,7 +101,7 @@ mod tests {
     #[test]
     fn near_filters_far_from_the_origin_keep_their_order() {
         let filters = Array2::from_shape_fn((5, 8), |(i, j)| 1e6 + (i * i) as f64 * 1e-4 + j as f64);
-        for (a, b) in GeometricMedian.scores(&filters).iter().zip(brute(&filters)) {
+        for (a, b) in distance_sums(&filters).iter().zip(brute(&filters)) {
             assert!((a - b).abs() <= 1e-9 * b, "{a} {b}");
         }
     }

@@ -4,9 +4,9 @@
 mod arithmetic;
 mod budget;
 mod cli;
+mod criteria;
 mod explain;
 mod files;
-mod fpgm;
 mod grouped;
 mod inexact;
 mod mutation;

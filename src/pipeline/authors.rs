@@ -1,0 +1,35 @@
+//! Where the authors' code counts otherwise: its mixed variant takes `int(N P)` units by norm and `int(N (R - P))` by distance, both of the
+//! full `N`; here `floor(R N)` go in all, so that the rate means the same under every criterion.
+
+use std::collections::BTreeMap;
+
+use crate::couple::Coupling;
+use crate::plan::{Budget, Choice, Plan};
+use crate::score::share;
+
+/// What a reader should know of the norm step: that there is none, or the authors' two counts where their sum is another.
+pub(super) fn notes(choice: &Choice, coupling: &Coupling, plan: &Plan) -> Vec<String> {
+    let (Some(norm), Budget::Rate(rate)) = (choice.ranking.norm_rate(), choice.budget) else { return Vec::new() };
+    if norm == 0.0 {
+        return vec!["--norm-rate is 0: nothing goes by norm, all by distance".into()];
+    }
+    let mut sizes = BTreeMap::<usize, usize>::new();
+    for group in plan.groups.iter().filter_map(|p| coupling.groups.get(p.id)) {
+        *sizes.entry(group.units.len()).or_default() += 1;
+    }
+    let differ = sizes.into_iter().filter_map(|(n, groups)| difference(n, groups, norm, rate));
+    let differ: Vec<String> = differ.collect();
+    if differ.is_empty() {
+        return differ;
+    }
+    let head = "the authors' code takes int(N P) by norm and int(N (R - P)) by distance, here floor(R N) go: ";
+    vec![head.to_owned() + &differ.join("; ")]
+}
+
+/// The two ways to count, for groups of `n` units, where they differ.
+fn difference(n: usize, groups: usize, norm: f64, rate: f64) -> Option<String> {
+    let (small, near, ours) = (share(norm, n), share(rate - norm, n), share(rate, n));
+    let plural = if groups == 1 { "" } else { "s" };
+    (small + near != ours)
+        .then(|| format!("{small} + {near} = {}, not {ours}, of N = {n} ({groups} group{plural})", small + near))
+}
