@@ -9,7 +9,7 @@ mod plan_file;
 pub mod text;
 mod times;
 
-pub use inspection::{Group, GroupAxis, Inspection, Norms, Obstacle, Outcome, Pinned};
+pub use inspection::{Group, GroupAxis, Inspection, NormVerdict, Norms, Obstacle, Outcome, Pinned};
 pub use plan_file::PlanFile;
 pub use times::{Clock, Times};
 

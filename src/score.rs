@@ -19,6 +19,7 @@ mod l2;
 mod norm_then_median;
 mod random;
 mod ranking;
+pub mod spread;
 mod weights;
 
 pub(crate) use ranking::share;

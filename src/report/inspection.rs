@@ -26,6 +26,38 @@ pub struct Norms {
     pub mean: f64,
     /// Standard deviation.
     pub std: f64,
+    /// `std / mean`.
+    #[serde(default)]
+    pub deviation: f64,
+    /// `min / mean`: the distance of the smallest from zero.
+    #[serde(default)]
+    pub distance: f64,
+    /// How many norms lie in each of ten equal parts of 0 to the largest.
+    #[serde(default)]
+    pub histogram: Vec<usize>,
+    /// Whether the norms deviate so much that they tell filters apart.
+    #[serde(default)]
+    pub wide: bool,
+    /// Whether the smallest is near zero.
+    #[serde(default)]
+    pub near_zero: bool,
+}
+
+/// In how many groups the two conditions of a norm criterion hold.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct NormVerdict {
+    /// Groups.
+    pub groups: usize,
+    /// Those whose norms deviate much.
+    pub wide: usize,
+    /// Those whose smallest norm is near zero.
+    pub near_zero: usize,
+    /// Those of which both are true.
+    pub both: usize,
+    /// From which `std / mean` on norms deviate much.
+    pub large_deviation: f64,
+    /// Up to which `min / mean` the smallest is near zero.
+    pub near_zero_share: f64,
 }
 
 /// A coupled group.
@@ -94,6 +126,9 @@ pub struct Inspection {
     pub layers: Vec<Layer>,
     /// What can go.
     pub groups: Vec<Group>,
+    /// Whether a norm criterion's conditions hold in them.
+    #[serde(default)]
+    pub norm_verdict: NormVerdict,
     /// Filter axes that stay whole.
     pub pinned: Vec<Pinned>,
     /// What keeps channels, by multiply-adds.

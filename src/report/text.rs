@@ -10,6 +10,7 @@ use super::{Cost, LayerChange, LayerCost, Report, Verification};
 
 mod inspection;
 mod name;
+mod norms;
 mod number;
 mod obstacle;
 mod table;

@@ -12,6 +12,7 @@ use secateur::score::{CRITERIA, Criterion, Ranking, Scores, Setting, Units, crit
 use crate::support::{Analysed, constant, network, set_constant, zoo};
 
 mod command;
+mod diagnosis;
 
 /// The filters of a convolution, by name.
 fn filters(model: &Model, name: &str) -> Vec<Vec<f64>> {

@@ -6,19 +6,27 @@ use crate::cost;
 use crate::couple::{CoupledGroup, Coupling, Facts, Pinned};
 use crate::op::AxisId;
 use crate::report as data;
+use crate::score::spread::{LARGE_DEVIATION, NEAR_ZERO, Spread};
 
 /// What `inspect` says.
-pub(in crate::pipeline) fn inspection(facts: &Facts<'_>, coupling: &Coupling, norms: &[Vec<f64>]) -> data::Inspection {
+pub(in crate::pipeline) fn inspection(
+    facts: &Facts<'_>,
+    coupling: &Coupling,
+    lengths: &[Vec<f64>],
+) -> data::Inspection {
     let model = facts.graph.model();
     let layers = cost::layers(facts.graph, facts.constants, facts.dims);
     let costs = total(model, &cost::total(facts.graph, facts.constants, facts.dims));
     let obstacles = obstacles(facts.graph, coupling, &layers, costs.macs);
+    let groups: Vec<data::Group> =
+        coupling.groups.iter().zip(lengths).map(|(g, n)| group(facts, coupling, g, n)).collect();
     data::Inspection {
         format: "secateur-inspect/1".into(),
         model: model.label(),
         layers: layers.iter().map(|l| data::Layer { node: l.node.clone(), op: l.op.clone(), cost: layer(l) }).collect(),
         cost: costs,
-        groups: coupling.groups.iter().zip(norms).map(|(g, n)| group(facts, coupling, g, n)).collect(),
+        norm_verdict: verdict(&groups),
+        groups,
         obstacles,
         times: data::Times::default(),
         nodes: facts.graph.nodes().len(),
@@ -27,7 +35,7 @@ pub(in crate::pipeline) fn inspection(facts: &Facts<'_>, coupling: &Coupling, no
     }
 }
 
-fn group(facts: &Facts<'_>, coupling: &Coupling, g: &CoupledGroup, norms: &[f64]) -> data::Group {
+fn group(facts: &Facts<'_>, coupling: &Coupling, g: &CoupledGroup, lengths: &[f64]) -> data::Group {
     let axis = |&(id, per_unit): &(AxisId, u32)| {
         let (value, axis) = coupling.statements.axes[id.index()].owner.place()?;
         Some(data::GroupAxis { value: facts.graph.name(value).into(), axis, per_unit })
@@ -39,19 +47,33 @@ fn group(facts: &Facts<'_>, coupling: &Coupling, g: &CoupledGroup, norms: &[f64]
         exact: g.exact,
         scope: if g.residual { "residual" } else { "inner" }.into(),
         axes: g.axes.iter().filter_map(axis).collect(),
-        norms: spread(norms),
+        norms: norms(&Spread::of(lengths)),
     }
 }
 
-fn spread(all: &[f64]) -> data::Norms {
-    let n = all.len().max(1) as f64;
-    let mean = all.iter().sum::<f64>() / n;
-    let variance = all.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / n;
+fn norms(s: &Spread) -> data::Norms {
     data::Norms {
-        min: all.iter().copied().reduce(f64::min).unwrap_or(0.0),
-        max: all.iter().copied().reduce(f64::max).unwrap_or(0.0),
-        mean,
-        std: variance.sqrt(),
+        min: s.min,
+        max: s.max,
+        mean: s.mean,
+        std: s.std,
+        deviation: s.deviation,
+        distance: s.distance,
+        histogram: s.histogram.to_vec(),
+        wide: s.is_wide(),
+        near_zero: s.reaches_zero(),
+    }
+}
+
+fn verdict(groups: &[data::Group]) -> data::NormVerdict {
+    let count = |holds: fn(&data::Norms) -> bool| groups.iter().filter(|g| holds(&g.norms)).count();
+    data::NormVerdict {
+        groups: groups.len(),
+        wide: count(|n| n.wide),
+        near_zero: count(|n| n.near_zero),
+        both: count(|n| n.wide && n.near_zero),
+        large_deviation: LARGE_DEVIATION,
+        near_zero_share: NEAR_ZERO,
     }
 }
 

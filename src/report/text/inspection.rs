@@ -3,11 +3,12 @@
 use std::fmt::Write;
 
 use super::name::short;
+use super::norms;
 use super::number::{bytes, count, percent, plural};
 use super::obstacle;
 use super::table::{SHOWN, align_right, costliest, hidden, new_table};
 use super::{BAD, printable};
-use crate::report::{Cost, Group, Inspection, Outcome};
+use crate::report::{Cost, Inspection, Outcome};
 
 /// An inspection; `all`: every layer, group and obstacle.
 pub fn inspection(i: &Inspection, all: bool) -> String {
@@ -25,7 +26,7 @@ pub fn inspection(i: &Inspection, all: bool) -> String {
     }
     align_right(&mut table, 3..5);
     let _ = writeln!(out, "{table}{rest}");
-    let _ = write!(out, "\n{}", groups(&i.groups, all));
+    let _ = write!(out, "\n{}", groups(i, all));
     let _ = writeln!(out, "\n{} of the MACs lie in filters that can go", percent(i.prunable_share));
     if !i.obstacles.is_empty() {
         let _ = writeln!(out, "\nwhat keeps the others\n{}", obstacle::table(&i.obstacles, all));
@@ -71,17 +72,26 @@ fn macs(c: &Cost, unit: &str) -> String {
     }
 }
 
-fn groups(groups: &[Group], all: bool) -> String {
+fn groups(i: &Inspection, all: bool) -> String {
+    let groups = &i.groups;
     if groups.is_empty() {
         return "no coupled groups: no channel can go\n".into();
     }
-    let mut table = new_table(["group", "made by", "units", "scope", "axes", "norms min / mean / max"]);
+    let titles = ["group", "made by", "units", "scope", "axes", "norms min / mean / max", "std", "0 .. max", "by norm"];
+    let mut table = new_table(titles);
     for g in groups.iter().take(if all { usize::MAX } else { SHOWN }) {
-        let norms = format!("{:.3} / {:.3} / {:.3}", g.norms.min, g.norms.mean, g.norms.max);
+        let range = format!("{:.3} / {:.3} / {:.3}", g.norms.min, g.norms.mean, g.norms.max);
         let (units, axes) = (g.units.to_string(), g.axes.len().to_string());
-        table.add_row([g.id.to_string(), short(&g.name, all), units, g.scope.clone(), axes, norms]);
+        let (std, bars) = (format!("{:.3}", g.norms.std), norms::histogram(&g.norms.histogram));
+        let name = short(&g.name, all);
+        let verdict = norms::verdict(&g.norms).to_owned();
+        table.add_row([g.id.to_string(), name, units, g.scope.clone(), axes, range, std, bars, verdict]);
     }
-    format!("coupled groups: units of one group are ranked together\n{table}{}\n", hidden(groups.len(), all))
+    format!(
+        "coupled groups: units of one group are ranked together\n{table}{}\n{}\n",
+        hidden(groups.len(), all),
+        norms::summary(&i.norm_verdict)
+    )
 }
 
 fn dims(d: &[usize]) -> String {
