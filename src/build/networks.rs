@@ -13,6 +13,15 @@ pub enum Shortcut {
     Projection,
 }
 
+/// Which convolution of a strided bottleneck block has the stride.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stride {
+    /// The first 1x1, as in the ResNet paper, and as the pruning papers count.
+    First,
+    /// The 3x3, as in PyTorch's networks.
+    Second,
+}
+
 /// CIFAR ResNet of `6 n + 2` layers (20, 32, 56, 110): 16, 32 and 64 channels, 32x32 inputs, an open batch. Errors at other depths.
 pub fn cifar_resnet(depth: usize, shortcut: Shortcut, seed: u64) -> Result<Model> {
     if depth < 8 || depth % 6 != 2 {
@@ -35,6 +44,11 @@ pub fn cifar_resnet(depth: usize, shortcut: Shortcut, seed: u64) -> Result<Model
 /// ImageNet ResNet of 18, 34 (basic blocks) or 50, 101 (bottlenecks, stride in the 3x3): 224x224 inputs, an open batch. Errors at
 /// other depths.
 pub fn resnet(depth: usize, seed: u64) -> Result<Model> {
+    resnet_strided(depth, Stride::Second, seed)
+}
+
+/// The same, with the stride of bottlenecks where it is asked for.
+pub fn resnet_strided(depth: usize, at: Stride, seed: u64) -> Result<Model> {
     let blocks = match depth {
         18 => [2, 2, 2, 2],
         34 | 50 => [3, 4, 6, 3],
@@ -54,7 +68,7 @@ pub fn resnet(depth: usize, seed: u64) -> Result<Model> {
             x = if depth < 50 {
                 basic_block(&mut g, &x, &path, 64 << stage, stride, Shortcut::Projection)
             } else {
-                bottleneck(&mut g, &x, &path, 64 << stage, stride)
+                bottleneck(&mut g, &x, &path, 64 << stage, if at == Stride::First { (stride, 1) } else { (1, stride) })
             };
         }
     }
@@ -117,11 +131,11 @@ fn basic_block(g: &mut GraphBuilder, x: &Val, path: &str, width: usize, stride: 
     g.relu(&y, &format!("{path}/relu/Relu"))
 }
 
-fn bottleneck(g: &mut GraphBuilder, x: &Val, path: &str, width: usize, stride: usize) -> Val {
-    let y = unit(g, x, (path, 1), Conv::square(width, 1), true);
-    let y = unit(g, &y, (path, 2), Conv::square(width, 3).stride(stride).pad(1), true);
+fn bottleneck(g: &mut GraphBuilder, x: &Val, path: &str, width: usize, strides: (usize, usize)) -> Val {
+    let y = unit(g, x, (path, 1), Conv::square(width, 1).stride(strides.0), true);
+    let y = unit(g, &y, (path, 2), Conv::square(width, 3).stride(strides.1).pad(1), true);
     let y = unit(g, &y, (path, 3), Conv::square(4 * width, 1), false);
-    let z = if x.dims == y.dims { x.clone() } else { projection(g, x, path, 4 * width, stride) };
+    let z = if x.dims == y.dims { x.clone() } else { projection(g, x, path, 4 * width, strides.0 * strides.1) };
     let y = g.add(&y, &z, &format!("{path}/Add"));
     g.relu(&y, &format!("{path}/relu/Relu"))
 }
@@ -208,6 +222,7 @@ mod tests {
         assert_eq!(conv_macs(&vgg16(0).unwrap(), 32), 313_196_544);
         let imagenet = |depth| conv_macs(&resnet(depth, 0).unwrap(), 224);
         assert_eq!([imagenet(18), imagenet(34), imagenet(50)], [1_813_561_344, 3_663_249_408, 4_087_136_256]);
+        assert_eq!(conv_macs(&resnet_strided(50, Stride::First, 0).unwrap(), 224), 3_855_925_248);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod inexact;
 mod mutation;
 mod ops;
 mod oracle;
+mod paper;
 mod smith;
 mod support;
 mod tidy;
