@@ -21,8 +21,8 @@ mod plan;
 mod plan_file;
 mod proving;
 mod prune;
-mod writing;
 mod ranking;
+mod writing;
 
 /// Prunes ONNX models for real: finds the channels that live and die together, cuts out those that the others can best replace, and proves the result by running it.
 #[derive(Debug, Parser)]

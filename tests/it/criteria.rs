@@ -6,7 +6,7 @@ use secateur::Model;
 use secateur::build::networks::{Shortcut, cifar_resnet};
 use secateur::couple::couple;
 use secateur::model::Tensor;
-use secateur::plan::{Budget, Scope, plan};
+use secateur::plan::{Choice, decide};
 use secateur::score::{CRITERIA, Criterion, Ranking, Scores, Setting, Units, criterion, score};
 
 use crate::support::{Analysed, constant, network, set_constant, zoo};
@@ -130,8 +130,8 @@ fn expected(
 fn chosen(model: &Model, rate: f64, ranking: &Ranking) -> BTreeMap<String, Vec<usize>> {
     let known = Analysed::new(model, &[]);
     let coupling = couple(&known.facts()).unwrap();
-    let scores = score(&known.facts(), &coupling, ranking).unwrap();
-    let gone = plan(&coupling, &scores, Budget::Rate(rate), Scope::All).unwrap().gone(&coupling).unwrap();
+    let choice = Choice { ranking: ranking.clone(), ..Choice::rate(rate) };
+    let gone = decide(&known.facts(), &coupling, &choice).unwrap().plan.gone(&coupling).unwrap();
     let filters = coupling.removed(&known.facts(), &gone).into_iter().filter(|r| r.axis == 0);
     filters
         .filter(|r| known.graph.find(&r.value).is_some_and(|v| known.shapes.dims.get(v).is_some_and(|d| d.len() == 4)))
