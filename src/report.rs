@@ -91,6 +91,27 @@ pub enum Budget {
     CutParams(f64),
 }
 
+/// What was set apart of a plan; for the reader: what goes is said by the groups.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// Nodes that stay as they are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub keep: Vec<String>,
+    /// The only nodes that lose filters.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<String>,
+    /// Nodes with rates of their own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rate_for: Vec<(String, f64)>,
+    /// What widths are multiples of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub round_to: Option<usize>,
+    /// The largest share that a group may lose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_rate: Option<f64>,
+}
+
 /// What a group loses.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlannedGroup {
@@ -144,6 +165,9 @@ pub struct Plan {
     pub scope: String,
     /// How much was asked for.
     pub budget: Budget,
+    /// What was set apart.
+    #[serde(flatten)]
+    pub limits: Limits,
     /// Whether groups were candidates of which the removal changes a statistic.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_inexact: bool,

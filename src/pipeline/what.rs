@@ -86,6 +86,7 @@ impl What {
                 seed: choice.ranking.seed(),
                 scope: choice.scope.name().into(),
                 budget: budget(choice.budget),
+                limits: limits(&choice.limits),
                 allow_inexact: choice.allow_inexact,
                 input_shapes,
                 groups: Vec::new(),
@@ -94,6 +95,11 @@ impl What {
             Self::Obey(plan) => data::Plan { groups: Vec::new(), cuts: Vec::new(), input_shapes, ..plan.clone() },
         }
     }
+}
+
+fn limits(limits: &Limits) -> data::Limits {
+    let Limits { keep, only, rate_for, round_to, max_rate } = limits.clone();
+    data::Limits { keep, only, rate_for, round_to, max_rate }
 }
 
 fn budget(budget: Budget) -> data::Budget {
