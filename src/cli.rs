@@ -22,6 +22,7 @@ mod plan_file;
 mod proving;
 mod prune;
 mod ranking;
+mod verify;
 mod writing;
 
 /// Prunes ONNX models for real: finds the channels that live and die together, cuts out those that the others can best replace, and proves the result by running it.
@@ -42,6 +43,7 @@ enum Command {
     Plan(plan::Opts),
     Apply(apply::Opts),
     Compare(compare::Opts),
+    Verify(verify::Opts),
 }
 
 /// Options that every subcommand takes.
@@ -144,6 +146,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Plan(o) => plan::run(&o),
         Command::Apply(o) => apply::run(&o),
         Command::Compare(o) => compare::run(&o),
+        Command::Verify(o) => verify::run(&o),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -185,13 +188,18 @@ impl Shared {
         }
     }
 
+    /// Prints costs and what became of them, to stderr where stdout carries something else. A model that was refused is a failure.
+    fn say_costs(&self, report: &Report, to_stderr: bool) -> Result<(), Failure> {
+        self.say(report, &|r| text::report(r, self.verbose), to_stderr)
+    }
+
     /// Prints a report, to stderr where stdout carries something else. A model that was refused is a failure.
-    fn say(&self, report: &Report, to_stderr: bool) -> Result<(), Failure> {
+    fn say(&self, report: &Report, text: &dyn Fn(&Report) -> String, to_stderr: bool) -> Result<(), Failure> {
         match &report.refused_reason {
             _ if self.json => print(&to_json(report)?, false)?,
             Some(reason) if self.quiet => print(&format!("refused: {}\n", printable(reason)), true)?,
             _ if self.quiet => {}
-            _ => print(&text::report(report, self.verbose), to_stderr)?,
+            _ => print(&text(report), to_stderr)?,
         }
         if report.refused.is_some() { Err(Failure::Refused) } else { Ok(()) }
     }

@@ -8,7 +8,7 @@ use crate::plan::{Choice, Decision};
 use crate::report::{Clock, Inspection, Report, text};
 use crate::score;
 use crate::shape::{InputShapes, Shapes};
-use crate::verify;
+use crate::verify::{self, Values};
 
 mod authors;
 mod inexact;
@@ -17,10 +17,12 @@ mod obey;
 mod output;
 mod stamp;
 mod summary;
+mod trial;
 mod what;
 
 pub use output::Destination;
 pub use stamp::plan_sha256;
+pub use trial::{VerifyOptions, verify};
 pub use what::What;
 
 use judge::Cut;
@@ -98,10 +100,17 @@ pub fn prune(model: &Model, options: &PruneOptions, to: Destination<'_>) -> Resu
     }
     let aside = inexact::set_aside(&facts, &coupling, &plan)?;
     clock.lap("cut");
-    let cut = Cut { model, options, analysis: &analysis, removed: &removed, aside: aside.as_ref() };
+    let proof = match options.proof {
+        // Where nothing is removed there is nothing that must be proved.
+        Proof::Required if plan.is_empty() => Proof::WherePossible,
+        proof => proof,
+    };
+    let (aside, values) = (aside.as_ref(), Values::Original);
+    let cut = Cut { model, options, analysis: &analysis, removed: &removed, aside, values, proof };
     let written = Written::new(model, proto, options.external_data, &to)?;
     clock.lap("write");
-    let (after, mut report) = cut.judge(&written)?;
+    let after = written.read()?;
+    let mut report = cut.judge(&after)?;
     options.what.check(&report.before, &report.after)?;
     clock.lap("verify");
     let layers = cost::layers(graph, &analysis.constants, &analysis.shapes.dims);

@@ -13,6 +13,7 @@ mod compare;
 mod contractions;
 mod einsum;
 mod fidelity;
+mod healed;
 mod inputs;
 mod judge;
 mod noise;
@@ -27,6 +28,17 @@ pub use fidelity::{Fidelity, OutputFidelity, fidelity};
 use judge::{Halt, prove};
 use pairing::Pairing;
 
+/// What the constants of a pruned model may hold at the kept coordinates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Values {
+    /// The original's, bit for bit.
+    #[default]
+    Original,
+    /// Other finite numbers where healing writes some: the weights and biases of contractions, and BatchNormalization's means. The twin
+    /// takes them over; everything else is the original's, bit for bit.
+    Healed,
+}
+
 /// What is judged, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct Case<'a> {
@@ -36,6 +48,8 @@ pub struct Case<'a> {
     pub pruned: &'a Model,
     /// What the cut claims to have removed.
     pub removed: &'a [Removed],
+    /// What the pruned model may hold at the kept coordinates.
+    pub values: Values,
     /// The inputs.
     pub feeds: &'a [Feed],
     /// The inputs with every open dim larger.
@@ -91,6 +105,13 @@ pub struct Verification {
 }
 
 impl Verification {
+    /// A proof that failed before anything was run; an empty node: of the whole file.
+    pub fn failed(difference: Difference) -> Self {
+        let mut v = Self::new();
+        v.fail(difference);
+        v
+    }
+
     fn new() -> Self {
         Self {
             status: Status::Passed,
@@ -114,7 +135,8 @@ impl Verification {
 
     fn fail(&mut self, difference: Difference) {
         self.status = Status::Failed;
-        self.reason = Some(format!("node '{}': {}", difference.node, difference.reason));
+        let at = if difference.node.is_empty() { String::new() } else { format!("node '{}': ", difference.node) };
+        self.reason = Some(format!("{at}{}", difference.reason));
         self.first_difference = Some(difference);
     }
 }

@@ -54,7 +54,7 @@ pub(super) fn run(o: &Opts) -> Result<(), Failure> {
         Some(path) => write_file(path, &plan.to_text()?)?,
         None => {}
     }
-    o.shared.say(&report, o.to_stdout())
+    o.shared.say_costs(&report, o.to_stdout())
 }
 
 impl Opts {

@@ -78,7 +78,7 @@ impl Job<'_> {
         if w.to_stdout() && report.refused.is_none() && !w.dry_run {
             write_stdout(&bytes)?;
         }
-        shared.say(&report, w.to_stdout())
+        shared.say_costs(&report, w.to_stdout())
     }
 
     fn options(&self, what: What) -> PruneOptions {

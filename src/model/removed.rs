@@ -125,6 +125,22 @@ impl Kept {
     }
 }
 
+/// `whole` with the elements of `part` at the kept coordinates. Errors where they do not fit each other.
+pub fn scatter(kept: &[Kept], whole: &Tensor, part: &Tensor) -> Result<Tensor> {
+    let numbers = Tensor::from_ints(whole.dims.clone(), &(0..whole.len() as i64).collect::<Vec<_>>());
+    let places = Kept::select_all(kept, &numbers)?;
+    let width = whole.data.len() / whole.len().max(1);
+    if places.dims != part.dims || whole.dtype != part.dtype || part.data.len() != width * part.len() {
+        return Err(Error::internal(format!("{:?} does not fit what is kept of {:?}", part.dims, whole.dims)));
+    }
+    let mut data = whole.data.to_vec();
+    for (i, place) in places.ints().unwrap_or_default().into_iter().enumerate() {
+        let at = place as usize * width;
+        data[at..at + width].copy_from_slice(&part.data[i * width..(i + 1) * width]);
+    }
+    Ok(Tensor { data: data.into(), ..whole.clone() })
+}
+
 fn complement(length: usize, gone: &[usize]) -> Vec<usize> {
     let mut gone = gone.iter().copied().peekable();
     (0..length).filter(|i| gone.next_if_eq(i).is_none()).collect()

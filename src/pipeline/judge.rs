@@ -1,12 +1,11 @@
-//! What becomes of a cut that was written: it is read again, proved, and compared with the original.
+//! What becomes of a cut model, written a moment ago or long before: it is proved, and compared with the original.
 
 use super::inexact::Aside;
-use super::output::Written;
 use super::{Analysis, FIDELITY_SAMPLES, Proof, PruneOptions, summary};
 use crate::error::Result;
 use crate::model::{Model, Removed};
 use crate::report::Report;
-use crate::verify::{self, Case, Verification};
+use crate::verify::{self, Case, Values, Verification};
 
 /// A cut on its way to the judge.
 pub(super) struct Cut<'a> {
@@ -15,48 +14,54 @@ pub(super) struct Cut<'a> {
     pub analysis: &'a Analysis<'a>,
     pub removed: &'a [Removed],
     pub aside: Option<&'a Aside>,
+    pub values: Values,
+    pub proof: Proof,
 }
 
 impl Cut<'_> {
-    /// Proves what was written and compares its costs.
-    pub(super) fn judge(&self, written: &Written) -> Result<(Model, Report)> {
-        let after = written.read()?;
-        let mut report = summary::costs(self.model, &after, &self.options.shapes)?;
+    /// Compares costs, and proves.
+    pub(super) fn judge(&self, after: &Model) -> Result<Report> {
+        let mut report = summary::costs(self.model, after, &self.options.shapes)?;
         report.exact = self.aside.is_none();
-        if self.options.proof == Proof::Skipped {
+        if self.proof == Proof::Skipped {
             report.verification = Some(summary::skipped(self.options.tolerance));
-            return Ok((after, report));
+            return Ok(report);
         }
-        let case = Case {
+        let v = self.proof(after)?;
+        self.weigh(&v, after, &mut report);
+        Ok(report)
+    }
+
+    /// Says in the report what a proof came to.
+    pub(super) fn weigh(&self, v: &Verification, after: &Model, report: &mut Report) {
+        let feeds = &self.analysis.shapes.feeds;
+        report.refused = match v.status {
+            verify::Status::Passed => None,
+            verify::Status::Failed => Some("verification".into()),
+            verify::Status::Unverified => (self.proof == Proof::Required).then(|| "unverified".into()),
+        };
+        report.refused_reason = report.refused.as_ref().and(v.reason.clone());
+        if v.status == verify::Status::Passed {
+            match verify::fidelity(self.model, after, feeds, self.options.seed, FIDELITY_SAMPLES) {
+                Ok(f) => report.fidelity = Some(summary::fidelity(&f)),
+                Err(e) => report.notes.push(format!("outputs were not compared with the original: {e}")),
+            }
+        }
+        report.verification = Some(summary::verification(v, self.options.tolerance));
+    }
+
+    /// The proof; what is set aside is cut from the original first, and its constants are compared alone.
+    pub(super) fn proof(&self, after: &Model) -> Result<Verification> {
+        let case = &Case {
             original: self.model,
-            pruned: &after,
+            pruned: after,
             removed: self.removed,
+            values: self.values,
             feeds: &self.analysis.shapes.feeds,
             grown: self.analysis.shapes.grown.as_ref().map(|g| g.feeds.as_slice()),
             tolerance: self.options.tolerance,
             seed: self.options.seed,
         };
-        let v = self.prove(&case)?;
-        report.refused = match v.status {
-            verify::Status::Passed => None,
-            verify::Status::Failed => Some("verification".into()),
-            // Where nothing is removed there is nothing to prove.
-            verify::Status::Unverified if self.removed.is_empty() => None,
-            verify::Status::Unverified => (self.options.proof == Proof::Required).then(|| "unverified".into()),
-        };
-        report.refused_reason = report.refused.as_ref().and(v.reason.clone());
-        if v.status == verify::Status::Passed {
-            match verify::fidelity(self.model, &after, case.feeds, self.options.seed, FIDELITY_SAMPLES) {
-                Ok(f) => report.fidelity = Some(summary::fidelity(&f)),
-                Err(e) => report.notes.push(format!("outputs were not compared with the original: {e}")),
-            }
-        }
-        report.verification = Some(summary::verification(&v, self.options.tolerance));
-        Ok((after, report))
-    }
-
-    /// The proof; what is set aside is cut from the original first, and its constants are compared alone.
-    fn prove(&self, case: &Case<'_>) -> Result<Verification> {
         let Some(aside) = self.aside else { return verify::verify(case) };
         let mut v = verify::constants(case)?;
         if v.status == verify::Status::Passed {

@@ -6,17 +6,44 @@ use crate::model::proto::StringStringEntryProto;
 use crate::model::{Model, ModelProto, read};
 use crate::plan::Plan;
 
+const VERSION: &str = "secateur.version";
+const SOURCE: &str = "secateur.source_sha256";
+const PLAN: &str = "secateur.plan_sha256";
+const HEAL: &str = "secateur.heal";
+
 /// Says in the file where it came from.
 pub(super) fn stamp(proto: &mut ModelProto, model: &Model, plan: &Plan) {
     let source = &model.origin().sha256;
     let entries = [
-        ("secateur.version", env!("CARGO_PKG_VERSION").to_owned()),
-        ("secateur.source_sha256", source.clone()),
-        ("secateur.plan_sha256", plan_sha256(source, plan)),
-        ("secateur.heal", "none".to_owned()),
+        (VERSION, env!("CARGO_PKG_VERSION").to_owned()),
+        (SOURCE, source.clone()),
+        (PLAN, plan_sha256(source, plan)),
+        (HEAL, "none".to_owned()),
     ];
     proto.metadata_props.retain(|p| entries.iter().all(|e| e.0 != p.key()));
     proto.metadata_props.extend(entries.map(|(k, v)| StringStringEntryProto { key: Some(k.into()), value: Some(v) }));
+}
+
+/// Whether the file says that it was healed.
+pub(super) fn is_healed(model: &Model) -> bool {
+    said(model, HEAL).is_some_and(|how| how != "none")
+}
+
+/// What the file says of where it came from, if that is not this plan of this original.
+pub(super) fn contradiction(model: &Model, original: &Model, plan: &Plan) -> Option<String> {
+    let source = &original.origin().sha256;
+    let [other_plan, other_source] = [(PLAN, plan_sha256(source, plan)), (SOURCE, source.clone())]
+        .map(|(key, own)| said(model, key).filter(|found| *found != own));
+    let reason = match (other_plan, other_source) {
+        (Some(found), _) => format!("the file says in {PLAN} that it follows another plan ({found})"),
+        (None, Some(found)) => format!("the file says in {SOURCE} that it was made from another model ({found})"),
+        (None, None) => return None,
+    };
+    Some(reason)
+}
+
+fn said<'m>(model: &'m Model, key: &str) -> Option<&'m str> {
+    model.proto().metadata_props.iter().find(|p| p.key() == key).map(StringStringEntryProto::value)
 }
 
 /// SHA-256, in hexadecimal, of the model's hash and of a line `ID:UNIT,UNIT,..` for each group that loses units, by number: however a file

@@ -39,12 +39,7 @@ pub fn report(r: &Report, all: bool) -> String {
     if let Some(v) = &r.verification {
         let _ = writeln!(out, "{}", proof(v));
     }
-    if let Some(f) = &r.fidelity {
-        let top1 = f.top1_agreement.map_or(String::new(), |t| format!(", top-1 agrees on {:.0} %", 100.0 * t));
-        let sqnr = f.sqnr_db.map_or("no difference".into(), |s| format!("SQNR {s:.1} dB"));
-        let _ =
-            writeln!(out, "against the original, {} random inputs: cosine {:.4}, {sqnr}{top1}", f.samples, f.cosine);
-    }
+    out.push_str(&agreement(r));
     if let Some(o) = standing_in_the_way(r) {
         let _ = writeln!(out, "largest obstacle: {o}");
     }
@@ -55,6 +50,38 @@ pub fn report(r: &Report, all: bool) -> String {
         let _ = writeln!(out, "{BAD}refused{BAD:#}: {}; no model was written", printable(reason));
     }
     out
+}
+
+/// The judge's word on a file: the proof, its costs aside.
+pub fn verdict(r: &Report) -> String {
+    let mut out = format!("{}\n", printable(&r.model));
+    if let Some(v) = &r.verification {
+        let _ = writeln!(out, "{}", proof(v));
+    }
+    out.push_str(&agreement(r));
+    for note in &r.notes {
+        let _ = writeln!(out, "{DIM}note: {}{DIM:#}", printable(note));
+    }
+    if let Some(kind) = r.refused.as_deref() {
+        let _ = writeln!(
+            out,
+            "{BAD}refused{BAD:#}: {}",
+            if kind == "unverified" {
+                "nothing is proved"
+            } else {
+                "this is not the original without what the plan removes"
+            }
+        );
+    }
+    out
+}
+
+/// How far the outputs are from the original's.
+fn agreement(r: &Report) -> String {
+    let Some(f) = &r.fidelity else { return String::new() };
+    let top1 = f.top1_agreement.map_or(String::new(), |t| format!(", top-1 agrees on {:.0} %", 100.0 * t));
+    let sqnr = f.sqnr_db.map_or("no difference".into(), |s| format!("SQNR {s:.1} dB"));
+    format!("against the original, {} random inputs: cosine {:.4}, {sqnr}{top1}\n", f.samples, f.cosine)
 }
 
 /// The largest obstacle, where the cut is small and the obstacle's share would have made a difference. At a rate r, free networks

@@ -69,6 +69,32 @@ pub(super) fn rewritable(op: &str, attribute: &str) -> bool {
     )
 }
 
+/// The operands of which a healed model may hold other numbers than the original: the weights and the bias of a contraction, and the mean of
+/// a BatchNormalization. Nothing else may change, be it a scale, a variance or the statistics of another normalisation.
+///
+/// | operator | operands |
+/// |---|---|
+/// | Conv, ConvTranspose | 1 (weights), 2 (bias, which may also be new) |
+/// | Gemm | 0 and 1 (weights), 2 (bias, which may also be new) |
+/// | MatMul | 0 and 1 (weights) |
+/// | Einsum | all (weights) |
+/// | BatchNormalization | 3 (mean) |
+pub(super) fn healable(op: &str, slot: usize) -> bool {
+    matches!(
+        (op, slot),
+        ("Conv" | "ConvTranspose" | "Gemm", 1 | 2)
+            | ("Gemm" | "MatMul", 0)
+            | ("MatMul", 1)
+            | ("Einsum", _)
+            | ("BatchNormalization", 3)
+    )
+}
+
+/// Where a contraction takes a bias, and along which axis of its output that lies.
+pub(super) fn bias(op: &str) -> Option<(usize, usize)> {
+    matches!(op, "Conv" | "ConvTranspose" | "Gemm").then_some((2, 1))
+}
+
 /// How a random weight in that slot should look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Look {

@@ -1,11 +1,13 @@
 //! The proof itself: which models are run on what, and what is compared.
 
+use std::borrow::Cow;
+
 use super::compare::{self, Seen};
 use super::noise::Run;
 use super::pairing::{Output, Pairing};
 use super::plain::{self, Plain};
 use super::twin::Weights;
-use super::{Case, Difference, Verification, inputs, randomize};
+use super::{Case, Difference, Values, Verification, inputs, randomize};
 use crate::error::Error;
 use crate::model::graph::node_name;
 use crate::model::{Model, Tensor};
@@ -94,7 +96,8 @@ impl Judge<'_> {
         let wanted: Vec<String> = names.iter().cloned().chain(masked).collect();
         let theirs = Session::load(&twin.model, self.case.feeds, &wanted).map_err(Halt::CannotRun)?;
         let ours = Session::load(self.case.pruned, self.case.feeds, &names).map_err(|e| self.does_not_run(&e))?;
-        let plain = Session::load(self.case.original, self.case.feeds, &names).map_err(Halt::CannotRun)?;
+        let unmasked = self.unmasked()?;
+        let plain = Session::load(&unmasked, self.case.feeds, &names).map_err(Halt::CannotRun)?;
         let mut seen = Seen::new(&twin.masked);
         for sample in 0..SAMPLES {
             let x = inputs::seeded(self.case.feeds, self.case.seed + sample);
@@ -109,6 +112,14 @@ impl Judge<'_> {
         }
         let insensitive = !twin.masked.is_empty() && v.sensitivity < INSENSITIVE;
         Ok(seen.silent().max(usize::from(insensitive)))
+    }
+
+    /// What the masks are measured against.
+    fn unmasked(&self) -> Result<Cow<'_, Model>, Halt> {
+        match self.case.values {
+            Values::Original => Ok(Cow::Borrowed(self.case.original)),
+            Values::Healed => Ok(Cow::Owned(self.pairing.unmasked()?)),
+        }
     }
 
     /// The proof where every open dim is larger, if the original runs there.

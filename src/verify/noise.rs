@@ -75,7 +75,7 @@ fn shaken(pairing: &Pairing<'_>, weights: &Weights<'_>, seed: u64) -> BySlot {
                 Weights::Random(random) => random.get(&at).cloned(),
                 Weights::AsWritten => None,
             };
-            let still = still.unwrap_or_else(|| operand.before.tensor());
+            let still = still.unwrap_or_else(|| operand.whole());
             if still.dtype == DataType::Float
                 && let Some(values) = still.floats()
             {

@@ -7,9 +7,9 @@ use super::contractions::{carries_shape, contracts, rewritable};
 use super::{Case, Difference};
 use crate::error::Result;
 use crate::model::constant::Known;
-use crate::model::proto::{DataType, NodeProto};
+use crate::model::proto::{AttributeProto, DataType, NodeProto};
 use crate::model::removed::Kept;
-use crate::model::{Constants, Dims, Graph, Node, Removed};
+use crate::model::{Constants, Dims, Graph, Node, Removed, Tensor};
 use crate::runtime;
 
 /// A constant operand of a pair of nodes.
@@ -21,6 +21,15 @@ pub(super) struct Operand {
     pub before: Known,
     /// What the cut claims to keep of it.
     pub kept: Vec<Kept>,
+    /// The original's with the pruned model's numbers at the kept coordinates, where these differ and may.
+    pub healed: Option<Tensor>,
+}
+
+impl Operand {
+    /// What the twin holds.
+    pub(super) fn whole(&self) -> Tensor {
+        self.healed.clone().unwrap_or_else(|| self.before.tensor())
+    }
 }
 
 /// A node of the original and the one that makes the same value in the pruned model.
@@ -167,13 +176,18 @@ impl<'a> Pairing<'a> {
                 (Some(before), Some(after)) => {
                     let value = x.map_or("", |v| self.before.name(v));
                     let kept = self.kept(value, a.name());
-                    let recomputed = !same_bits(before, after, &kept)?;
-                    if recomputed && !(shape && are_lengths(before) && are_lengths(after)) {
+                    let same = same_bits(before, after, &kept)?;
+                    let recomputed = shape && are_lengths(before) && are_lengths(after);
+                    let healed = if same { None } else { self.healed(a, slot, (before, after), &kept)? };
+                    if !(same || recomputed || healed.is_some()) {
                         return Err(format!(
                             "its constant in input {slot} ('{value}') does not hold the original's kept values"
                         ));
                     }
-                    out.push(Operand { slot, before: before.clone(), kept });
+                    out.push(Operand { slot, before: before.clone(), kept, healed });
+                }
+                (None, Some(after)) if x.is_none() && self.may_add_a_bias(a, slot) => {
+                    out.push(self.added_bias(a, slot, after)?);
                 }
                 (None, Some(after)) if shape && are_lengths(after) => {}
                 // A number of the original's dims, written down as it was: the run at larger inputs shows where it was an open one.
@@ -237,8 +251,15 @@ fn node_differs(a: &NodeProto, b: &NodeProto) -> Option<String> {
     if (a.op_type(), a.domain(), &a.output) != (b.op_type(), b.domain(), &b.output) {
         return Some("it is another operator, or makes other values, than in the original".into());
     }
-    let others = [a, b].map(|n| n.attribute.iter().filter(|x| !rewritable(n.op_type(), x.name())).collect::<Vec<_>>());
-    let [x, y] = &others;
-    let same = x.len() == y.len() && x.iter().zip(y).all(|(x, y)| x.same_bits(y));
-    (!same).then(|| "its attributes have changed".into())
+    let fixed = |n: &NodeProto| {
+        let mut out: Vec<AttributeProto> =
+            n.attribute.iter().filter(|x| !rewritable(n.op_type(), x.name())).cloned().collect();
+        out.sort_by(|x, y| x.name().cmp(y.name()));
+        out
+    };
+    let (x, y) = (fixed(a), fixed(b));
+    let differs = |i: &usize| !x.get(*i).zip(y.get(*i)).is_some_and(|(x, y)| x.same_bits(y));
+    let first = (0..x.len().max(y.len())).find(differs)?;
+    let name = x.get(first).or(y.get(first)).map_or("", |a| a.name());
+    Some(format!("its attributes have changed, '{name}' first"))
 }

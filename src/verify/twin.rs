@@ -16,7 +16,7 @@ pub(super) type BySlot = HashMap<(usize, usize), Tensor>;
 /// What the constants of a twin hold.
 pub(super) enum Weights<'r> {
     /// The pruned model's values at kept coordinates, the original's elsewhere. As these are equal bit for bit where that was
-    /// checked, it is the original's constant.
+    /// checked, it is the original's constant; where a healed model differs, its operand says how.
     AsWritten,
     /// These, where there is one.
     Random(&'r BySlot),
@@ -32,6 +32,15 @@ pub(super) struct Twin<'a> {
 impl<'a> Pairing<'a> {
     /// The twin with those weights.
     pub(super) fn twin(&self, weights: &Weights<'_>) -> Result<Twin<'a>> {
+        self.structure(weights, true)
+    }
+
+    /// The original with the pruned model's values at the kept coordinates, and no masks.
+    pub(super) fn unmasked(&self) -> Result<Model> {
+        Ok(self.structure(&Weights::AsWritten, false)?.model)
+    }
+
+    fn structure(&self, weights: &Weights<'_>, masking: bool) -> Result<Twin<'a>> {
         let known = Constants::new(&self.before)?;
         let mut graph = self.shell(self.case.original.graph_proto());
         let mut masked: Vec<&'a Removed> = Vec::new();
@@ -42,18 +51,20 @@ impl<'a> Pairing<'a> {
             let mut given = Vec::new();
             if let Some((p, pair)) = by_node.get(&i) {
                 for operand in &pair.operands {
-                    let tensor = match weights {
+                    let random = match weights {
                         Weights::Random(random) => random.get(&(*p, operand.slot)),
                         Weights::AsWritten => None,
                     };
-                    if let Some(tensor) = tensor {
+                    if let Some(tensor) = random.or(operand.healed.as_ref()) {
                         let name = format!("secateur_twin_{i}_{}", operand.slot);
+                        let slots = proto.input.len().max(operand.slot + 1);
+                        proto.input.resize(slots, String::new());
                         proto.input[operand.slot].clone_from(&name);
                         given.push(tensor.to_proto(&name));
                     }
                 }
             }
-            for (slot, removed) in self.masks(i, &known) {
+            for (slot, removed) in self.masks(i, &known).into_iter().filter(|_| masking) {
                 let (constants, masking) =
                     mask(&proto.input[slot], &format!("{i}_{slot}"), removed, self.rank(&proto.input[slot]));
                 graph.initializer.extend(constants);

@@ -6,7 +6,7 @@ use secateur::model::proto::{DataType, TypeValue, ValueInfoProto};
 use secateur::model::removed::{Kind, Removed};
 use secateur::model::{ModelProto, Tensor};
 use secateur::plan::Scope;
-use secateur::verify::{Case, Status, Verification, verify};
+use secateur::verify::{Case, Status, Values, Verification, verify};
 
 use crate::support::{Analysed, constant, set_constant};
 
@@ -195,6 +195,7 @@ fn judge_quantized(pruned: ModelProto) -> Verification {
         original: &original,
         pruned: &pruned,
         removed: &removed,
+        values: Values::Original,
         feeds: &feeds,
         grown: None,
         tolerance: 1e-4,

@@ -10,7 +10,7 @@ use secateur::model::proto::DataType;
 use secateur::model::{Constants, Model, ModelProto, Removed, Tensor};
 use secateur::plan::{Choice, Scope, decide};
 use secateur::shape::{InputShapes, Shapes};
-use secateur::verify::{Case, Verification, verify};
+use secateur::verify::{Case, Values, Verification, verify};
 
 /// A real model. Tests that need one are ignored where `build.rs` did not find them.
 pub(crate) fn zoo(path: &str) -> PathBuf {
@@ -82,6 +82,7 @@ impl<'m> Analysed<'m> {
             original: self.model,
             pruned: &pruned,
             removed,
+            values: Values::Original,
             feeds: &self.shapes.feeds,
             grown: self.shapes.grown.as_ref().map(|g| g.feeds.as_slice()),
             tolerance: 1e-4,
