@@ -12,8 +12,11 @@ use crate::model::{ModelProto, NodeId, Source, Tensor, ValueId};
 use crate::op::{Owner, Slot};
 
 mod constants;
+mod soft;
 mod sweep;
 mod value_info;
+
+pub use soft::soften;
 
 /// Cuts. Errors where a shape that the model computes would be wrong; couplings made by [`crate::couple::couple`] exclude that.
 pub fn cut(facts: &Facts<'_>, coupling: &Coupling, gone: &Gone) -> Result<ModelProto> {

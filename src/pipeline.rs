@@ -15,12 +15,14 @@ mod inexact;
 mod judge;
 mod obey;
 mod output;
+mod soft;
 mod stamp;
 mod summary;
 mod trial;
 mod what;
 
 pub use output::Destination;
+pub use soft::Form;
 pub use stamp::plan_sha256;
 pub use trial::{VerifyOptions, verify};
 pub use what::What;
@@ -47,6 +49,8 @@ pub struct PruneOptions {
     pub shapes: InputShapes,
     /// What goes.
     pub what: What,
+    /// What becomes of it.
+    pub form: Form,
     /// Whether the result must be proved.
     pub proof: Proof,
     /// Largest difference allowed in the proof.
@@ -70,6 +74,7 @@ impl PruneOptions {
         Self {
             shapes: InputShapes::default(),
             what: What::Choose(choice),
+            form: Form::Hard,
             proof: Proof::Required,
             tolerance: 1e-4,
             seed: 0,
@@ -83,6 +88,7 @@ impl PruneOptions {
 ///
 /// Errors where the model is malformed, an option does not fit it, or a file cannot be written.
 pub fn prune(model: &Model, options: &PruneOptions, to: Destination<'_>) -> Result<Report> {
+    options.form.check(options)?;
     let mut clock = Clock::start();
     let options = &PruneOptions { shapes: options.what.shapes(&options.shapes), ..options.clone() };
     let analysis = Analysis { inexact: options.what.allow_inexact(), ..Analysis::new(model, &options.shapes)? };
@@ -94,7 +100,8 @@ pub fn prune(model: &Model, options: &PruneOptions, to: Destination<'_>) -> Resu
     clock.lap("plan");
     let gone = plan.gone(&coupling)?;
     let removed = coupling.removed(&facts, &gone);
-    let mut proto = if plan.is_empty() { model.proto().clone() } else { crate::cut::cut(&facts, &coupling, &gone)? };
+    let made = || options.form.make(&facts, &coupling, &gone);
+    let mut proto = if plan.is_empty() { model.proto().clone() } else { made()? };
     if options.stamp {
         stamp::stamp(&mut proto, model, &plan);
     }
@@ -111,7 +118,9 @@ pub fn prune(model: &Model, options: &PruneOptions, to: Destination<'_>) -> Resu
     clock.lap("write");
     let after = written.read()?;
     let mut report = cut.judge(&after)?;
-    options.what.check(&report.before, &report.after)?;
+    if options.form == Form::Hard {
+        options.what.check(&report.before, &report.after)?;
+    }
     clock.lap("verify");
     let layers = cost::layers(graph, &analysis.constants, &analysis.shapes.dims);
     summary::fill(
@@ -128,6 +137,7 @@ pub fn prune(model: &Model, options: &PruneOptions, to: Destination<'_>) -> Resu
         },
         &after,
     );
+    options.form.describe(&mut report, (&facts, &coupling, &gone), options)?;
     report.notes.extend(notes);
     if report.refused.is_none() {
         written.deliver(to)?;

@@ -284,6 +284,9 @@ pub struct Report {
     pub fidelity: Option<Fidelity>,
     /// Whether every cut equals masking.
     pub exact: bool,
+    /// Whether the channels were set to zero, and stay.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub soft: bool,
     /// `verification` or `unverified`, where the model was withheld.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,

@@ -13,6 +13,7 @@ mod compare;
 mod contractions;
 mod einsum;
 mod fidelity;
+mod form;
 mod healed;
 mod inputs;
 mod judge;
@@ -25,6 +26,7 @@ mod twin;
 
 pub use fidelity::{Fidelity, OutputFidelity, fidelity};
 
+use form::Form;
 use judge::{Halt, prove};
 use pairing::Pairing;
 
@@ -141,10 +143,20 @@ impl Verification {
     }
 }
 
-/// Proves. Errors only where one of the models is malformed.
+/// Proves a cut. Errors only where one of the models is malformed.
 pub fn verify(case: &Case<'_>) -> Result<Verification> {
+    verified(case, Form::Cut)
+}
+
+/// Proves a model of which nothing is cut: it has the original's nodes, and the original's constants but for zeros at removed coordinates, and
+/// computes what the masked original does wherever that is kept. Errors only where one of the models is malformed.
+pub fn soft(case: &Case<'_>) -> Result<Verification> {
+    verified(case, Form::Zeroed)
+}
+
+fn verified(case: &Case<'_>, form: Form) -> Result<Verification> {
     let mut v = Verification::new();
-    match prove(case, &mut v) {
+    match prove(case, form, &mut v) {
         Ok(()) => Ok(v),
         Err(Halt::Wrong(difference)) => {
             v.fail(difference);
@@ -163,7 +175,7 @@ pub fn verify(case: &Case<'_>) -> Result<Verification> {
 /// Errors only where one of the models is malformed.
 pub fn constants(case: &Case<'_>) -> Result<Verification> {
     let mut v = Verification::new();
-    if let Err(difference) = Pairing::new(case)? {
+    if let Err(difference) = Pairing::new(case, Form::Cut)? {
         v.fail(difference);
     }
     Ok(v)

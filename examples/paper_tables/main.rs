@@ -109,6 +109,7 @@ fn real(model: &Model, rates: &Rates) -> Result<Real> {
         let pruned = Model::decode(written.into(), "pruned".as_ref())?;
         let removed = coupling.removed(&facts, &gone);
         let proof = verify(&Case {
+            values: secateur::verify::Values::Original,
             original: model,
             pruned: &pruned,
             removed: &removed,

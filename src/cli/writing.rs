@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use secateur::Model;
 use secateur::model::write::{data_beside, unfit};
-use secateur::pipeline::{self, Destination, Proof, PruneOptions, What};
+use secateur::pipeline::{self, Destination, Form, Proof, PruneOptions, What};
 use secateur::report::Report;
 
 use super::files::{Side, check_folder, is_stream, new_file, unusable, write_file, write_stdout};
@@ -19,6 +19,9 @@ pub(super) struct Writing {
     /// Where the pruned model goes; `-` is stdout.
     #[arg(short, long, value_name = "OUT", required_unless_present = "dry_run")]
     output: Option<PathBuf>,
+    /// Set the chosen channels to zero, and keep the structure: the file equals the masked original, and can be trained on.
+    #[arg(long)]
+    soft: bool,
     /// How the cut network is healed.
     #[arg(long, default_value = "none", value_parser = ["none"])]
     heal: String,
@@ -86,6 +89,7 @@ impl Job<'_> {
         PruneOptions {
             shapes: self.shared.shapes(),
             what,
+            form: if w.soft { Form::Soft } else { Form::Hard },
             proof: match (w.no_verify, w.allow_unverified) {
                 (true, _) => Proof::Skipped,
                 (_, true) => Proof::WherePossible,

@@ -45,7 +45,7 @@ impl Cutter<'_> {
     }
 
     /// Puts `tensor` in the place of a constant that all readers share.
-    fn replace(&mut self, value: ValueId, tensor: &Tensor) {
+    pub(super) fn replace(&mut self, value: ValueId, tensor: &Tensor) {
         let name = self.facts.graph.name(value);
         let Some(graph) = self.proto.graph.as_mut() else { return };
         match self.facts.graph.value(value).source {
@@ -90,7 +90,7 @@ impl Cutter<'_> {
     }
 
     /// Whether a node that makes another constant reads this one, and needs it whole.
-    fn in_a_chain(&self, value: ValueId) -> bool {
+    pub(super) fn in_a_chain(&self, value: ValueId) -> bool {
         let graph = self.facts.graph;
         let makes = |node: &Node<'_>| self.facts.constants.covers(node) && !is_shape(node);
         graph.value(value).readers.iter().any(|r| makes(graph.node(r.0)))

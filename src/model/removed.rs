@@ -110,6 +110,27 @@ impl Kept {
         self.len() == 0
     }
 
+    /// Which elements of a tensor of those dims do not stay, by row-major number. `None` where the dims have no such axis or blocks.
+    pub fn lost(kept: &[Self], dims: &[usize]) -> Option<Vec<bool>> {
+        let mut lost = vec![false; dims.iter().product()];
+        for k in kept {
+            let length = *dims.get(k.axis())?;
+            let inner = dims[k.axis() + 1..].iter().product::<usize>().max(1);
+            let lists: Vec<&[usize]> = match k {
+                Self::Along { index, .. } => vec![index],
+                Self::Blocks { index, .. } => index.iter().map(Vec::as_slice).collect(),
+            };
+            if lists.is_empty() || lists.iter().any(|l| l.last().is_some_and(|&i| i >= length)) {
+                return None;
+            }
+            let stays: Vec<Vec<bool>> =
+                lists.iter().map(|l| (0..length).map(|i| l.binary_search(&i).is_ok()).collect()).collect();
+            let block = lost.len().div_ceil(lists.len()).max(1);
+            lost.iter_mut().enumerate().for_each(|(f, lost)| *lost |= !stays[f / block][f / inner % length]);
+        }
+        Some(lost)
+    }
+
     /// The part of a tensor that stays. Errors where it does not fit the tensor.
     pub fn select(&self, whole: &Tensor) -> Result<Tensor> {
         match self {

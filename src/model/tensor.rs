@@ -155,6 +155,27 @@ impl Tensor {
         let data = if bits < 8 { pack(&out, bits) } else { out };
         Ok(Self { dtype: self.dtype, dims, data: data.into() })
     }
+
+    /// The elements of `other` where `takes` is true, and its own elsewhere, by row-major number. `None` where the two, or the list, do not fit
+    /// together, or elements are narrower than a byte.
+    pub fn blend(&self, other: &Self, takes: &[bool]) -> Option<Self> {
+        let width = element_bits(self.dtype).filter(|b| b.is_multiple_of(8))? / 8;
+        if (self.dtype, &self.dims) != (other.dtype, &other.dims) || takes.len() != self.len() {
+            return None;
+        }
+        let mut data = self.data.to_vec();
+        for (i, _) in takes.iter().enumerate().filter(|t| *t.1) {
+            data[i * width..(i + 1) * width].copy_from_slice(&other.data[i * width..(i + 1) * width]);
+        }
+        Some(Self { data: data.into(), ..self.clone() })
+    }
+
+    /// A tensor of that type and those dims of which all bytes are zero. `None` where elements are narrower than a byte.
+    pub fn zeros(dtype: DataType, dims: Vec<usize>) -> Option<Self> {
+        let width = element_bits(dtype).filter(|b| b.is_multiple_of(8))? / 8;
+        let data = vec![0; dims.iter().product::<usize>() * width];
+        Some(Self { dtype, dims, data: data.into() })
+    }
 }
 
 /// The elements' bytes, from `raw_data` or from the typed field that ONNX assigns to the element type.

@@ -1,7 +1,7 @@
 //! What becomes of a cut model, written a moment ago or long before: it is proved, and compared with the original.
 
 use super::inexact::Aside;
-use super::{Analysis, FIDELITY_SAMPLES, Proof, PruneOptions, summary};
+use super::{Analysis, FIDELITY_SAMPLES, Form, Proof, PruneOptions, summary};
 use crate::error::Result;
 use crate::model::{Model, Removed};
 use crate::report::Report;
@@ -62,7 +62,12 @@ impl Cut<'_> {
             tolerance: self.options.tolerance,
             seed: self.options.seed,
         };
-        let Some(aside) = self.aside else { return verify::verify(case) };
+        let Some(aside) = self.aside else {
+            return match self.options.form {
+                Form::Hard => verify::verify(case),
+                Form::Soft => verify::soft(case),
+            };
+        };
         let mut v = verify::constants(case)?;
         if v.status == verify::Status::Passed {
             v = verify::verify(&Case { original: &aside.base, removed: &aside.removed, ..*case })?;

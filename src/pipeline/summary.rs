@@ -51,6 +51,7 @@ pub(super) fn costs(before: &Model, after: &Model, shapes: &InputShapes) -> Resu
         verification: None,
         fidelity: None,
         exact: true,
+        soft: false,
         refused: None,
         refused_reason: None,
         obstacles: Vec::new(),
@@ -98,6 +99,11 @@ fn cut(r: &Removed) -> data::Cut {
         blocks: r.blocks.clone(),
         readers: r.readers.clone(),
     }
+}
+
+/// Costs of a model.
+pub(super) fn count_costs(model: &Model, shapes: &InputShapes) -> Result<data::Cost> {
+    costs_of(model, shapes).map(|c| c.0)
 }
 
 fn costs_of(model: &Model, shapes: &InputShapes) -> Result<(data::Cost, Vec<cost::LayerCost>)> {

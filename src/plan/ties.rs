@@ -128,7 +128,7 @@ impl<'a> Ties<'a> {
             |group: usize| (0..cells.len()).filter(|&c| cells[c].group == group).map(|c| counts[c]).sum::<usize>();
         let fits = |w: &&Width| {
             let gone: usize = w.shares.iter().map(|s| lost(s.0) * s.1 as usize).sum();
-            gone == 0 || (w.length - gone) % w.multiple == 0
+            gone == 0 || (w.length - gone).is_multiple_of(w.multiple)
         };
         let even = |(p, partition): (usize, &Partition)| {
             let of_block = |b: u32| {

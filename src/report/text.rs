@@ -89,7 +89,7 @@ fn agreement(r: &Report) -> String {
 fn standing_in_the_way(r: &Report) -> Option<String> {
     let super::Budget::Rate(rate) = r.plan.as_ref()?.budget else { return None };
     let kept = r.after.macs as f64 / r.before.macs.max(1) as f64;
-    let small = kept > (1.0 - rate).powf(1.5) && obstacle::largest_share(&r.obstacles) >= NOTABLE;
+    let small = !r.soft && kept > (1.0 - rate).powf(1.5) && obstacle::largest_share(&r.obstacles) >= NOTABLE;
     small.then(|| largest(&r.obstacles))?
 }
 

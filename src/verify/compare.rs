@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::form::Form;
 use super::pairing::Output;
 use crate::model::removed::Kept;
 use crate::model::{Removed, Tensor};
@@ -10,8 +11,11 @@ use crate::model::{Removed, Tensor};
 const ABSOLUTE: f64 = 1e-6;
 
 /// How far the pruned model's value is from the kept part of the expected one.
-pub(super) fn error_at(output: &Output, expected: &Tensor, found: &Tensor) -> f64 {
-    Kept::select_all(&output.kept, expected).map_or(f64::INFINITY, |kept| relative_error(&kept, found))
+pub(super) fn error_at(output: &Output, expected: &Tensor, found: &Tensor, form: Form) -> f64 {
+    match (Kept::select_all(&output.kept, expected), form.compared(&output.kept, found)) {
+        (Ok(expected), Ok(found)) => relative_error(&expected, &found),
+        _ => f64::INFINITY,
+    }
 }
 
 /// How far the masks move the compared values, in the same measure.

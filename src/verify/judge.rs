@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::compare::{self, Seen};
+use super::form::Form;
 use super::noise::Run;
 use super::pairing::{Output, Pairing};
 use super::plain::{self, Plain};
@@ -36,9 +37,9 @@ const SAMPLES: u64 = 2;
 const INSENSITIVE: f64 = 1e-6;
 
 /// Proves a case, and says in `v` what was found.
-pub(super) fn prove(case: &Case<'_>, v: &mut Verification) -> Result<(), Halt> {
-    let Some(plain) = Plain::of(case)? else { return prove_plain(case, v) };
-    Pairing::new(case)?.map_err(Halt::Wrong)?;
+pub(super) fn prove(case: &Case<'_>, form: Form, v: &mut Verification) -> Result<(), Halt> {
+    let Some(plain) = Plain::of(case)? else { return prove_plain(case, form, v) };
+    Pairing::new(case, form)?.map_err(Halt::Wrong)?;
     v.notes.push(plain.note());
     let copies = Case {
         original: &plain.original,
@@ -47,7 +48,7 @@ pub(super) fn prove(case: &Case<'_>, v: &mut Verification) -> Result<(), Halt> {
         grown: plain.grown.as_deref(),
         ..*case
     };
-    prove_plain(&copies, v)?;
+    prove_plain(&copies, form, v)?;
     if plain.quantized { runs_as_it_is(case, v) } else { Ok(()) }
 }
 
@@ -66,8 +67,8 @@ fn runs_as_it_is(case: &Case<'_>, v: &mut Verification) -> Result<(), Halt> {
 }
 
 /// The proof of models that compute in float32.
-fn prove_plain(case: &Case<'_>, v: &mut Verification) -> Result<(), Halt> {
-    let pairing = Pairing::new(case)?.map_err(Halt::Wrong)?;
+fn prove_plain(case: &Case<'_>, form: Form, v: &mut Verification) -> Result<(), Halt> {
+    let pairing = Pairing::new(case, form)?.map_err(Halt::Wrong)?;
     let judge = Judge { case, outputs: pairing.compared(), pairing };
     let silent = judge.as_written(v)?;
     judge.grown(v)?;
@@ -161,7 +162,7 @@ impl Judge<'_> {
         v.samples += 1;
         v.compared = self.outputs.len();
         for ((output, expected), found) in self.outputs.iter().zip(expected).zip(found) {
-            let error = compare::error_at(output, expected, found);
+            let error = compare::error_at(output, expected, found, self.pairing.form);
             if error <= self.case.tolerance {
                 v.max_rel_error = v.max_rel_error.max(error);
             } else if error.is_finite() && error <= self.allowance(run, output, expected)? {

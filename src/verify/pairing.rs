@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::contractions::{carries_shape, contracts, rewritable};
+use super::form::Form;
 use super::{Case, Difference};
 use crate::error::Result;
 use crate::model::constant::Known;
@@ -58,6 +59,8 @@ pub(super) struct Output {
 #[derive(Debug)]
 pub(super) struct Pairing<'a> {
     pub case: &'a Case<'a>,
+    /// What became of removed coordinates.
+    pub form: Form,
     pub before: Graph<'a>,
     pub after: Graph<'a>,
     pub dims: Dims,
@@ -68,16 +71,18 @@ pub(super) struct Pairing<'a> {
 
 impl<'a> Pairing<'a> {
     /// Pairs, or says what does not match.
-    pub(super) fn new(case: &'a Case<'a>) -> Result<std::result::Result<Self, Difference>> {
+    pub(super) fn new(case: &'a Case<'a>, form: Form) -> Result<std::result::Result<Self, Difference>> {
         let (before, after) = (case.original.graph()?, case.pruned.graph()?);
         let (known_before, known_after) = (Constants::new(&before)?, Constants::new(&after)?);
         let dims = runtime::dims(case.original, case.feeds)?;
         let at_dims = known_before.at(&before, &dims)?;
         let live = before.live();
-        let mut pairing = Self { case, before, after, dims, live, pairs: Vec::new() };
-        if let Some(difference) =
-            pairing.interface_differs().or_else(|| pairing.find_pairs(&[&known_before, &at_dims], &known_after))
-        {
+        let mut pairing = Self { case, form, before, after, dims, live, pairs: Vec::new() };
+        let differs = pairing.interface_differs().or_else(|| match form {
+            Form::Cut => pairing.find_pairs(&[&known_before, &at_dims], &known_after),
+            Form::Zeroed => pairing.find_same(&known_before, &known_after),
+        });
+        if let Some(difference) = differs {
             return Ok(Err(difference));
         }
         Ok(pairing.missing(&known_before).map_or(Ok(pairing), Err))

@@ -10,7 +10,6 @@ use super::twin::BySlot;
 use crate::error::Result;
 use crate::model::Tensor;
 use crate::model::proto::DataType;
-use crate::model::removed::Kept;
 
 /// Random constants: whole for the twin, and the kept part of the same for the pruned model.
 pub(super) struct Random {
@@ -27,7 +26,8 @@ pub(super) fn weights(pairing: &Pairing<'_>, seed: u64) -> Result<Random> {
             let Some(look) = weight(op, operand.slot) else { continue };
             let mut rng = ChaCha8Rng::seed_from_u64(seed ^ ((p as u64) << 8 | operand.slot as u64));
             let whole = tensor(operand.before.dims(), look, &mut rng);
-            random.kept.insert((p, operand.slot), Kept::select_all(&operand.kept, &whole)?);
+            let kept = pairing.form.of_weight(&operand.kept, op, operand.slot, &whole)?;
+            random.kept.insert((p, operand.slot), kept);
             random.whole.insert((p, operand.slot), whole);
         }
     }

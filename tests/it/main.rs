@@ -14,6 +14,7 @@ mod ops;
 mod oracle;
 mod paper;
 mod smith;
+mod soft;
 mod support;
 mod tidy;
 mod traps;

@@ -7,6 +7,7 @@ use secateur::model::{Removed, Tensor};
 use secateur::plan::Scope;
 use secateur::verify::Status;
 
+use crate::soft::soft_stands_for;
 use crate::support::{Analysed, head, network};
 
 /// Half of every group of the network goes, proved; what each weight's first axis lost, by name.
@@ -22,6 +23,7 @@ pub(crate) fn prune(model: &Model) -> Vec<(String, usize)> {
     let v = known.judge(pruned, &removed);
     assert_eq!(v.status, Status::Passed, "{:?}", v.reason);
     assert!(v.samples >= 3, "the open batch is proved at two sizes");
+    soft_stands_for(&known, &coupling, &gone, None).unwrap();
     losses(&removed)
 }
 

@@ -9,6 +9,7 @@ use secateur::model::write::{Layout, write_beside};
 use secateur::plan::Scope;
 use secateur::shape::InputShapes;
 
+use crate::soft::soft_stands_for;
 use crate::support::{Analysed, digits, with_random_weights, zoo};
 
 /// Every model of the zoo, with the shapes to run it at.
@@ -94,6 +95,7 @@ fn prune_and_prove(path: &std::path::Path, shapes: &[&str], random: bool) {
         assert!(!removed.is_empty(), "{} lost nothing at {rate}", path.display());
         let v = known.judge(pruned, &removed);
         assert_eq!(v.status, secateur::verify::Status::Passed, "{} at {rate}: {:?}", path.display(), v.reason);
+        soft_stands_for(&known, &coupling, &gone, None).unwrap();
     }
 }
 

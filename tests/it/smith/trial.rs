@@ -16,6 +16,7 @@ use secateur::{Model, cost};
 
 use super::net::Net;
 use super::second::{Second, second_opinion};
+use crate::soft::soft_stands_for;
 use crate::support::Analysed;
 
 /// What a trial came to.
@@ -50,6 +51,7 @@ fn attempt(net: &Net, choice: u64) -> Result<Outcome, String> {
     if let Some(grown) = &known.shapes.grown {
         dims_follow(&known, &pruned, &removed, &grown.dims, &grown.feeds)?;
     }
+    soft_stands_for(&known, &coupling, &gone, Some(&plan))?;
     let second = second_opinion(&known, &pruned, &removed)?;
     let v = known.judge(pruned.into_proto(), &removed);
     match v.status {
