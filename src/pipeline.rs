@@ -10,7 +10,6 @@ use crate::score;
 use crate::shape::{InputShapes, Shapes};
 use crate::verify::{self, Values};
 
-mod authors;
 mod inexact;
 mod judge;
 mod obey;

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::couple::{CoupledGroup, Coupling, Gone, Partition};
 use crate::error::{Error, ErrorKind, Result};
 
+mod authors;
 mod budget;
 mod choice;
 mod limits;

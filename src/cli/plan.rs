@@ -31,7 +31,7 @@ pub(super) struct Opts {
     /// Replace an existing plan.
     #[arg(long)]
     force: bool,
-    /// Seed of what is random.
+    /// Seed of what the criterion `random` draws.
     #[arg(long, default_value_t = 0)]
     seed: u64,
     #[command(flatten)]

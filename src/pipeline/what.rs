@@ -6,7 +6,6 @@ use crate::plan::{Budget, Choice, Decision, Limits, decide};
 use crate::report as data;
 use crate::shape::{InputShape, InputShapes};
 
-use super::authors;
 use super::obey::obey;
 
 /// Who says what goes.
@@ -30,11 +29,7 @@ impl What {
     /// Decides. Errors where it does not fit the model.
     pub(super) fn decide(&self, facts: &Facts<'_>, coupling: &Coupling) -> Result<Decision> {
         match self {
-            Self::Choose(choice) => {
-                let mut decision = decide(facts, coupling, choice)?;
-                decision.notes.extend(authors::notes(choice, coupling, &decision.plan));
-                Ok(decision)
-            }
+            Self::Choose(choice) => decide(facts, coupling, choice),
             Self::Obey(plan) => obey(plan, facts, coupling),
         }
     }

@@ -4,7 +4,7 @@ use super::limits::{Bound, Bounds, bounds};
 use super::strand::Strand;
 use super::ties::Ties;
 use super::wish::{planned, quota, settle};
-use super::{Budget, Limits, Plan, Prices, Scope, Wish, budget, widths};
+use super::{Budget, Limits, Plan, Prices, Scope, Wish, authors, budget, widths};
 use crate::couple::{Coupling, Facts};
 use crate::error::{Error, ErrorKind, Result};
 use crate::score::{self, Ranking, Scores};
@@ -53,6 +53,9 @@ const MOST_FOR_BUDGETS: f64 = 0.9;
 /// Decides. Errors where an option does not fit the model, a budget is out of reach, or a weight is NaN or infinite.
 pub fn decide(facts: &Facts<'_>, coupling: &Coupling, choice: &Choice) -> Result<Decision> {
     choice.budget.check()?;
+    if let Budget::Rate(rate) = choice.budget {
+        choice.ranking.check_at(rate)?;
+    }
     let most = if matches!(choice.budget, Budget::Rate(_)) { 1.0 } else { MOST_FOR_BUDGETS };
     let bounds = bounds(facts, coupling, choice, most)?;
     let scores = score::score(facts, coupling, &choice.ranking)?;
@@ -72,6 +75,7 @@ pub fn decide(facts: &Facts<'_>, coupling: &Coupling, choice: &Choice) -> Result
             want.decide(coupling, &ties, &bounds, &scores, &mut decision)?;
         }
     }
+    decision.notes.extend(authors::notes(choice, coupling, &decision.plan));
     Ok(decision)
 }
 

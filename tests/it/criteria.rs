@@ -6,7 +6,7 @@ use secateur::Model;
 use secateur::build::networks::{Shortcut, cifar_resnet};
 use secateur::couple::couple;
 use secateur::model::Tensor;
-use secateur::plan::{Choice, decide};
+use secateur::plan::{Budget, Choice, decide};
 use secateur::score::{CRITERIA, Criterion, Ranking, Scores, Setting, Units, criterion, score};
 
 use crate::support::{Analysed, constant, network, set_constant, zoo};
@@ -219,6 +219,24 @@ fn units_that_are_zero_go_first() {
         let mut first = orders(&model, &ranking(c.name()))[0][..3].to_vec();
         first.sort_unstable();
         assert_eq!(first, [3, 7, 15], "{}", c.name());
+    }
+}
+
+/// What goes for a budget is the beginning of each group's order, under every criterion.
+#[test]
+fn budgets_take_the_beginning_of_an_order() {
+    let model = cifar_resnet(20, Shortcut::Projection, 3).unwrap();
+    let known = Analysed::new(&model, &[]);
+    let coupling = couple(&known.facts()).unwrap();
+    for (c, budget) in CRITERIA.iter().flat_map(|c| [0.2, 0.6].map(|share| (c, Budget::CutFlops(share)))) {
+        let choice = Choice { ranking: ranking(c.name()), ..Choice::new(budget) };
+        let plan = decide(&known.facts(), &coupling, &choice).unwrap().plan;
+        assert!(!plan.is_empty());
+        for (planned, order) in plan.groups.iter().zip(orders(&model, &choice.ranking)) {
+            let mut first = order[..planned.remove.len()].to_vec();
+            first.sort_unstable();
+            assert_eq!(planned.remove, first, "{} at {budget:?}", c.name());
+        }
     }
 }
 

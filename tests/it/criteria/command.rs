@@ -56,6 +56,8 @@ fn the_authors_counts_are_named_where_they_differ() {
     assert!(found.notes.iter().any(|n| n == note), "{:?}", found.notes);
     let same = report(&prune(&path, &["--rate", "0.25", "--criterion", "norm-then-median", "--norm-rate", "0.125"]));
     assert!(same.notes.iter().all(|n| !n.contains("authors")), "{:?}", same.notes);
+    let own = report(&prune(&path, &[&mixed[..], &["--rate-for", "/layer1/*=0.5"]].concat()));
+    assert!(own.notes.iter().all(|n| !n.contains("authors")), "groups have rates of their own: {:?}", own.notes);
 }
 
 #[test]

@@ -3,27 +3,32 @@
 
 use std::collections::BTreeMap;
 
+use super::{Budget, Choice, Plan};
 use crate::couple::Coupling;
-use crate::plan::{Budget, Choice, Plan};
 use crate::score::share;
 
 /// What a reader should know of the norm step: that there is none, or the authors' two counts where their sum is another.
 pub(super) fn notes(choice: &Choice, coupling: &Coupling, plan: &Plan) -> Vec<String> {
-    let (Some(norm), Budget::Rate(rate)) = (choice.ranking.norm_rate(), choice.budget) else { return Vec::new() };
-    if norm == 0.0 {
-        return vec!["--norm-rate is 0: nothing goes by norm, all by distance".into()];
-    }
+    let limits = &choice.limits;
+    let one_rate = limits.rate_for.is_empty() && limits.round_to.is_none() && limits.max_rate.is_none();
+    let note = match (choice.ranking.norm_rate(), choice.budget) {
+        (Some(0.0), _) => Some("--norm-rate is 0: nothing goes by norm, all by distance".into()),
+        (Some(norm), Budget::Rate(rate)) if one_rate => counts(coupling, plan, norm, rate),
+        _ => None,
+    };
+    note.into_iter().collect()
+}
+
+/// The authors' counts, by size of the groups, where their sum is another than the count here.
+fn counts(coupling: &Coupling, plan: &Plan, norm: f64, rate: f64) -> Option<String> {
     let mut sizes = BTreeMap::<usize, usize>::new();
     for group in plan.groups.iter().filter_map(|p| coupling.groups.get(p.id)) {
         *sizes.entry(group.units.len()).or_default() += 1;
     }
     let differ = sizes.into_iter().filter_map(|(n, groups)| difference(n, groups, norm, rate));
     let differ: Vec<String> = differ.collect();
-    if differ.is_empty() {
-        return differ;
-    }
     let head = "the authors' code takes int(N P) by norm and int(N (R - P)) by distance, here floor(R N) go: ";
-    vec![head.to_owned() + &differ.join("; ")]
+    (!differ.is_empty()).then(|| head.to_owned() + &differ.join("; "))
 }
 
 /// The two ways to count, for groups of `n` units, where they differ.
