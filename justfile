@@ -18,3 +18,8 @@ smith:
 corpus:
     cargo build --release
     python3 tests/onnx_corpus.py
+
+# A pruned ResNet-20 learns and is exported again (Python with torch, onnx2torch, onnx and onnxruntime).
+trainable:
+    cargo build --release
+    python3 tests/trainable.py
