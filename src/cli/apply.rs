@@ -15,10 +15,9 @@ use super::{Failure, Shared, read_model};
   secateur apply model.onnx --plan plan.json -o small.onnx
   secateur apply model.onnx --plan plan.json --dry-run
 
-A plan obeys no one but its `groups[].remove`: a group that is left out loses nothing, and `cuts` is made again.
+Of a plan only `groups[].remove` is obeyed, and may be edited: a group that is left out loses nothing, and `cuts` is made again.
 
-Exit status: 0 done; 1 failed (the plan does not fit the model: the message names the line); 2 usage; 3 refused: the
-proof did not hold, or could not be made, and no model was written.")]
+Exit status: 0 done; 1 failed (the plan does not fit the model: the message names the line); 2 usage; 3 refused: the proof did not hold, or could not be made, and no model was written.")]
 pub(super) struct Opts {
     /// The model; `-` is stdin.
     model: PathBuf,

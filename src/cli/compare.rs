@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use secateur::{pipeline, report};
 
+use super::plan_file::only_one_stream;
 use super::{Failure, Shared, about, print, read_model, to_json};
 
 /// Costs before and after, and how far the outputs differ on seeded inputs.
@@ -13,9 +14,9 @@ use super::{Failure, Shared, about, print, read_model, to_json};
 
 Exit status: 0 done; 1 failed; 2 usage.")]
 pub(super) struct Opts {
-    /// The model before.
+    /// The model before; `-` is stdin.
     before: PathBuf,
-    /// The model after.
+    /// The model after; `-` is stdin.
     after: PathBuf,
     /// Seed of the inputs.
     #[arg(long, default_value_t = 0)]
@@ -26,6 +27,7 @@ pub(super) struct Opts {
 
 pub(super) fn run(o: &Opts) -> Result<(), Failure> {
     o.shared.apply();
+    only_one_stream(&[("BEFORE", &o.before), ("AFTER", &o.after)])?;
     let (before, after) = (read_model(&o.before)?, read_model(&o.after)?);
     let report = pipeline::compare(&before, &after, &o.shared.shapes(), o.seed).map_err(about(&o.before))?;
     o.shared.say_times(&report.model, &report.times);

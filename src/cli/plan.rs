@@ -15,8 +15,7 @@ use super::{Failure, Shared, about, read_model};
   secateur plan model.onnx -o plan.json --rate 0.3
   secateur plan model.onnx -o - --rate 0.3 | secateur apply model.onnx --plan - -o small.onnx
 
-In the file, `groups[].remove` lists the units that go, and is what `apply` obeys: edit it. `cuts` says what that means
-for every value of the model, and is made again from it.
+In the file, `groups[].remove` lists the units that go, and is what `apply` obeys: edit it. `cuts` says what that means for every value of the model, and is made again from it.
 
 Exit status: 0 done; 1 failed; 2 usage.")]
 pub(super) struct Opts {

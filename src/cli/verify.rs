@@ -15,11 +15,9 @@ use super::{Failure, Shared, about, read_model};
   secateur verify model.onnx small.onnx --plan plan.json
   secateur verify model.onnx trained.onnx --plan plan.json --healed
 
-The kept values must be the original's bit for bit, unless the file says in `secateur.heal` that it was healed, or
---healed says so: then weights and biases of contractions, and means of BatchNormalization, may be others.
+The kept values must be the original's bit for bit, unless the file says in `secateur.heal` that it was healed, or --healed says so: then weights and biases of contractions, and means of BatchNormalization, may be others.
 
-Exit status: 0 proved; 1 failed (a file cannot be read, the plan is not for the original); 2 usage; 3 refused: the file
-is not what the plan says, follows another plan, or cannot be run.")]
+Exit status: 0 proved; 1 failed (a file cannot be read, the plan is not for the original); 2 usage; 3 refused: the file is not what the plan says, follows another plan, or cannot be run.")]
 pub(super) struct Opts {
     /// The model before; `-` is stdin.
     original: PathBuf,

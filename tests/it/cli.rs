@@ -13,6 +13,11 @@ use tempfile::TempDir;
 
 use crate::support::{Analysed, digits};
 
+mod apply;
+mod plans;
+mod streams;
+mod verify;
+
 fn run(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_secateur")).args(args).env("NO_COLOR", "1").output().unwrap()
 }
@@ -72,7 +77,7 @@ fn golden(name: &str, found: &str) {
 
 #[test]
 fn help_texts() {
-    for command in ["prune", "inspect", "compare"] {
+    for command in ["prune", "plan", "apply", "verify", "inspect", "compare"] {
         let out = run(&[command, "--help"]);
         assert!(out.status.success());
         golden(&format!("help-{command}.txt"), &text(&out.stdout));
@@ -216,22 +221,6 @@ fn foreign() -> Model {
     let y = g.node(Op::new("Fancy", "/fancy").domain("com.example"), &[&y], &y.dims.clone());
     g.output(&y);
     g.model().unwrap()
-}
-
-#[test]
-fn stdin_to_stdout() {
-    use std::io::Write;
-    let mut child = Command::new(env!("CARGO_BIN_EXE_secateur"))
-        .args(["prune", "-", "-o", "-", "--rate", "0.3"])
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(&std::fs::read(digits()).unwrap()).unwrap();
-    let out = child.wait_with_output().unwrap();
-    assert!(text(&out.stderr).contains("verified"), "{}", text(&out.stderr));
-    Model::decode(out.stdout.into(), "stdout".as_ref()).unwrap();
 }
 
 #[test]
