@@ -47,6 +47,13 @@ pub enum ErrorKind {
     BadOption(String),
     /// The runtime cannot load or run the model.
     Runtime(String),
+    /// Samples cannot be used.
+    BadData {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
     /// A plan does not fit the model.
     BadPlan(String),
     /// A budget is out of reach.
@@ -103,7 +110,9 @@ impl fmt::Display for Error {
             write!(f, "node '{node}': ")?;
         }
         match &self.kind {
-            ErrorKind::Io { path, reason } => write!(f, "{}: {reason}", path.display()),
+            ErrorKind::Io { path, reason } | ErrorKind::BadData { path, reason } => {
+                write!(f, "{}: {reason}", path.display())
+            }
             ErrorKind::NotOnnx { path, reason } => {
                 write!(f, "{}: not an ONNX model ({reason}); expected a file exported as .onnx", path.display())
             }

@@ -19,7 +19,7 @@
 //! | report | [`report`] | what happened | plain data, and text |
 //!
 //! [`pipeline`] strings them together: the model is written to a temporary place, judged there, and put into its own only where the judge
-//! agrees. [`runtime`] is all that knows of tract, [`cost`] counts, [`build`] writes graphs as expressions. What a module may import stands in
+//! agrees. [`data`] reads the samples that users bring, [`runtime`] is all that knows of tract, [`cost`] counts, [`build`] writes graphs as expressions. What a module may import stands in
 //! `tests/it/tidy.rs`, which keeps it true.
 //!
 //! ```no_run
@@ -60,6 +60,7 @@ pub mod build;
 pub mod cost;
 pub mod couple;
 pub mod cut;
+pub mod data;
 pub mod error;
 pub mod model;
 pub mod op;

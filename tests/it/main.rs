@@ -5,6 +5,7 @@ mod arithmetic;
 mod budget;
 mod cli;
 mod criteria;
+mod data;
 mod explain;
 mod files;
 mod grouped;
