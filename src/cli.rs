@@ -15,6 +15,7 @@ use serde::Serialize;
 mod apply;
 mod choosing;
 mod compare;
+mod data;
 mod files;
 mod inspect;
 mod plan;

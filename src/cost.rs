@@ -34,6 +34,8 @@ pub struct LayerCost {
     pub cost: Cost,
     /// Dims of its output; empty where unknown.
     pub output_shape: Vec<usize>,
+    /// Bytes that it moves: its weights, and the activations that it reads and writes, counted as float32.
+    pub moved_bytes: u64,
 }
 
 /// The cost of the whole graph, at the given dims.
@@ -86,7 +88,15 @@ fn layer(constants: &Constants, dims: &Dims, node: &Node<'_>, read: &BTreeSet<Va
         uncounted: 0,
     };
     let output_shape = node.output(0).and_then(|v| dims.get(v)).map(<[usize]>::to_vec).unwrap_or_default();
-    LayerCost { id: node.id, node: node.name().into(), op: node.op().into(), cost, output_shape }
+    let moved_bytes = cost.weight_bytes + activations(constants, dims, node);
+    LayerCost { id: node.id, node: node.name().into(), op: node.op().into(), cost, output_shape, moved_bytes }
+}
+
+/// Bytes of the activations that a node reads and writes, counted as float32.
+fn activations(constants: &Constants, dims: &Dims, node: &Node<'_>) -> u64 {
+    let values: BTreeSet<ValueId> = node.inputs.iter().chain(&node.outputs).flatten().copied().collect();
+    let changing = values.into_iter().filter(|&v| constants.get(v).is_none());
+    changing.filter_map(|v| dims.get(v)).map(|d| 4 * d.iter().product::<usize>() as u64).sum()
 }
 
 /// Whether a node is known to make nothing.

@@ -1,5 +1,7 @@
 //! The stages strung together: what `secateur inspect`, `prune` and `compare` do, for programs.
 
+use std::path::PathBuf;
+
 use crate::cost;
 use crate::couple::{Coupling, Facts, couple, graph};
 use crate::error::{ErrorKind, Result};
@@ -8,8 +10,11 @@ use crate::plan::{Choice, Decision};
 use crate::report::{Clock, Inspection, Report, text};
 use crate::score;
 use crate::shape::{InputShapes, Shapes};
-use crate::verify::{self, Values};
+use crate::verify::Values;
 
+mod bench;
+mod evaluate;
+mod gate;
 mod inexact;
 mod judge;
 mod obey;
@@ -20,12 +25,15 @@ mod summary;
 mod trial;
 mod what;
 
+pub use evaluate::Measures;
+pub use gate::Gate;
 pub use output::Destination;
 pub use soft::Form;
 pub use stamp::plan_sha256;
 pub use trial::{VerifyOptions, verify};
 pub use what::What;
 
+use evaluate::{Beside, Data};
 use judge::Cut;
 use output::Written;
 
@@ -60,6 +68,8 @@ pub struct PruneOptions {
     pub stamp: bool,
     /// Whether weights go to a file of their own beside the model, also where it is not too large for one.
     pub external_data: bool,
+    /// What is measured of the result, and what must hold.
+    pub measures: Measures,
 }
 
 impl PruneOptions {
@@ -79,6 +89,7 @@ impl PruneOptions {
             seed: 0,
             stamp: true,
             external_data: false,
+            measures: Measures::default(),
         }
     }
 }
@@ -89,8 +100,10 @@ impl PruneOptions {
 pub fn prune(model: &Model, options: &PruneOptions, to: Destination<'_>) -> Result<Report> {
     options.form.check(options)?;
     let mut clock = Clock::start();
+    options.measures.check()?;
     let options = &PruneOptions { shapes: options.what.shapes(&options.shapes), ..options.clone() };
     let analysis = Analysis { inexact: options.what.allow_inexact(), ..Analysis::new(model, &options.shapes)? };
+    let data = Data::open(&options.measures, model, &analysis.shapes)?;
     clock.lap("shape");
     let (graph, facts) = (&analysis.graph, analysis.facts());
     let coupling = couple(&facts)?;
@@ -121,6 +134,10 @@ pub fn prune(model: &Model, options: &PruneOptions, to: Destination<'_>) -> Resu
         options.what.check(&report.before, &report.after)?;
     }
     clock.lap("verify");
+    let proved = report.verification.as_ref().is_some_and(|v| v.status == "passed");
+    let beside = Beside { before: model, after: &after, shapes: &analysis.shapes, seed: options.seed };
+    data.judge(beside, proved, &mut report)?;
+    clock.lap("measure");
     let layers = cost::layers(graph, &analysis.constants, &analysis.shapes.dims);
     summary::fill(
         &mut report,
@@ -138,6 +155,7 @@ pub fn prune(model: &Model, options: &PruneOptions, to: Destination<'_>) -> Resu
     );
     options.form.describe(&mut report, (&facts, &coupling, &gone), options)?;
     report.notes.extend(notes);
+    options.measures.decide(&mut report)?;
     if report.refused.is_none() {
         written.deliver(to)?;
     }
@@ -174,20 +192,33 @@ pub fn dependency_graph(model: &Model, shapes: &InputShapes) -> Result<String> {
     Ok(graph::dot(&analysis.facts(), &coupling))
 }
 
-/// Costs of two models side by side, and how far their outputs differ on seeded inputs. Errors where one of them is malformed; where the
-/// runtime cannot run them, a note of the report says so.
-pub fn compare(before: &Model, after: &Model, shapes: &InputShapes, seed: u64) -> Result<Report> {
+/// Two models side by side: costs, how far their outputs differ, and what else is to be measured; `dump`: files for both models' outputs.
+///
+/// Errors where a model is malformed or data does not fit it; where the runtime cannot run them, a note of the report says so.
+pub fn compare(before: &Model, after: &Model, options: &CompareOptions) -> Result<Report> {
     let mut clock = Clock::start();
-    let mut report = summary::costs(before, after, shapes)?;
+    options.measures.check()?;
+    let shapes = Shapes::of(before, &options.shapes)?;
+    let data = Data::open(&options.measures, before, &shapes)?;
+    let mut report = summary::costs(before, after, &options.shapes)?;
     clock.lap("costs");
-    let feeds = Shapes::of(before, shapes)?.feeds;
-    match verify::fidelity(before, after, &feeds, seed, FIDELITY_SAMPLES) {
-        Ok(f) => report.fidelity = Some(summary::fidelity(&f)),
-        Err(e) => report.notes.push(format!("outputs were not compared: {e}")),
-    }
-    clock.lap("outputs");
+    data.compare(Beside { before, after, shapes: &shapes, seed: options.seed }, options.dump.as_ref(), &mut report)?;
+    clock.lap("measure");
     report.times = clock.times();
     Ok(report)
+}
+
+/// How two models are compared.
+#[derive(Debug, Clone, Default)]
+pub struct CompareOptions {
+    /// Dims of inputs that the files leave open.
+    pub shapes: InputShapes,
+    /// Seed of inputs where no samples are given.
+    pub seed: u64,
+    /// What is measured.
+    pub measures: Measures,
+    /// Where both models' outputs are saved.
+    pub dump: Option<[PathBuf; 2]>,
 }
 
 /// Random inputs on which outputs are compared.

@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub mod advice;
 pub mod inspection;
+mod measured;
 mod plan_file;
 pub mod text;
 mod times;
 
 pub use inspection::{Group, GroupAxis, Inspection, NormVerdict, Norms, Obstacle, Outcome, Pinned};
+pub use measured::{Accuracy, GateOutcome, Latency, wilson};
 pub use plan_file::PlanFile;
 pub use times::{Clock, Times};
 
@@ -46,6 +49,9 @@ pub struct LayerCost {
     pub params: u64,
     /// Dims of its output.
     pub output_shape: Vec<usize>,
+    /// Bytes that it moves: its weights, and the activations that it reads and writes, as float32.
+    #[serde(default)]
+    pub moved_bytes: u64,
 }
 
 /// A layer of one network.
@@ -221,13 +227,17 @@ pub struct FirstDifference {
 pub struct Fidelity {
     /// Samples.
     pub samples: usize,
+    /// `random` or `calibration`: which inputs these were.
+    #[serde(default)]
+    pub inputs: String,
     /// Share of samples with the same top-1.
     pub top1_agreement: Option<f64>,
     /// Mean of `KL(softmax(a) || softmax(b))`, in nats, where there is a top-1.
     pub kl: Option<f64>,
     /// Cosine of all elements: `a . b / (|a| |b|)`.
     pub cosine: f64,
-    /// Signal over difference, `10 log10(|a|^2 / |a - b|^2)`, in decibels; `null` where nothing differs.
+    /// Signal over difference, `10 log10(|a|^2 / |a - b|^2)`, in decibels; `null` where it is infinite: nothing differs and
+    /// `max_abs_error` is 0, or an output is no number.
     pub sqnr_db: Option<f64>,
     /// Largest difference: `max |a - b|`.
     pub max_abs_error: f64,
@@ -246,10 +256,18 @@ pub struct OutputFidelity {
     pub kl: Option<f64>,
     /// Cosine of all elements: `a . b / (|a| |b|)`.
     pub cosine: f64,
-    /// Signal over difference, `10 log10(|a|^2 / |a - b|^2)`, in decibels; `null` where nothing differs.
+    /// Signal over difference, `10 log10(|a|^2 / |a - b|^2)`, in decibels; `null` where it is infinite: nothing differs and
+    /// `max_abs_error` is 0, or an output is no number.
     pub sqnr_db: Option<f64>,
     /// Largest difference: `max |a - b|`.
     pub max_abs_error: f64,
+}
+
+impl OutputFidelity {
+    /// `sqnr_db`, infinite where nothing differs, and minus infinity where an output is no number.
+    pub fn decibels(&self) -> f64 {
+        self.sqnr_db.unwrap_or(if self.max_abs_error == 0.0 { f64::INFINITY } else { f64::NEG_INFINITY })
+    }
 }
 
 /// How often each operator occurs.
@@ -282,12 +300,21 @@ pub struct Report {
     /// Agreement with the original.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fidelity: Option<Fidelity>,
+    /// On labelled samples, where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<Accuracy>,
+    /// In the runtime, where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Latency>,
+    /// What had to hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<GateOutcome>,
     /// Whether every cut equals masking.
     pub exact: bool,
     /// Whether the channels were set to zero, and stay.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub soft: bool,
-    /// `verification` or `unverified`, where the model was withheld.
+    /// `verification`, `gate` or `unverified`, where the model was withheld.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
     /// Why it was withheld.
@@ -296,6 +323,9 @@ pub struct Report {
     /// What keeps channels in the model before, by multiply-adds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub obstacles: Vec<Obstacle>,
+    /// Where the cut will not pay.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub advice: Vec<String>,
     /// Remarks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,

@@ -18,13 +18,15 @@ mod healed;
 mod inputs;
 mod judge;
 mod noise;
+mod pair;
 mod pairing;
 mod plain;
 mod randomize;
 mod shuffle;
 mod twin;
 
-pub use fidelity::{Fidelity, OutputFidelity, fidelity};
+pub use fidelity::{Fidelity, OutputFidelity, argmax, fidelity, is_row};
+pub use pair::Pair;
 
 use form::Form;
 use judge::{Halt, prove};

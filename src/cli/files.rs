@@ -90,6 +90,6 @@ pub(super) fn write_stdout(bytes: &[u8]) -> Result<(), Failure> {
 }
 
 /// Whether two names are one file, whatever the spelling.
-fn same_file(a: &Path, b: &Path) -> bool {
+pub(super) fn same_file(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }

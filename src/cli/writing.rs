@@ -8,6 +8,7 @@ use secateur::model::write::{data_beside, unfit};
 use secateur::pipeline::{self, Destination, Form, Proof, PruneOptions, What};
 use secateur::report::Report;
 
+use super::data::{DataOpts, GateOpts};
 use super::files::{Side, check_folder, is_stream, new_file, unusable, write_file, write_stdout};
 use super::proving::Proving;
 use super::{Failure, Shared, about, to_json};
@@ -49,6 +50,10 @@ pub(super) struct Writing {
     /// Leave out the metadata that says where the file came from.
     #[arg(long)]
     no_stamp: bool,
+    #[command(flatten)]
+    gates: GateOpts,
+    #[command(flatten)]
+    data: DataOpts,
 }
 
 /// A run of `prune` or `apply`.
@@ -66,7 +71,9 @@ impl Job<'_> {
     /// Checks what can be known to go wrong before any work is done.
     pub(super) fn check(&self) -> Result<(), Failure> {
         self.proving.check()?;
-        let inputs: Vec<&Path> = self.plan.into_iter().chain([self.path]).collect();
+        self.writing.data.measures(Some(&self.writing.gates)).check()?;
+        let data = self.writing.data.files().map(PathBuf::as_path);
+        let inputs: Vec<&Path> = self.plan.into_iter().chain([self.path]).chain(data).collect();
         self.writing.check(self.shared, &inputs)
     }
 
@@ -99,6 +106,7 @@ impl Job<'_> {
             seed: self.proving.seed,
             stamp: !w.no_stamp,
             external_data: w.external_data,
+            measures: w.data.measures(Some(&w.gates)),
         }
     }
 }

@@ -1,7 +1,7 @@
-//! What becomes of a cut model, written a moment ago or long before: it is proved, and compared with the original.
+//! What becomes of a cut model, written a moment ago or long before: it is proved.
 
 use super::inexact::Aside;
-use super::{Analysis, FIDELITY_SAMPLES, Form, Proof, PruneOptions, summary};
+use super::{Analysis, Form, Proof, PruneOptions, summary};
 use crate::error::Result;
 use crate::model::{Model, Removed};
 use crate::report::Report;
@@ -28,25 +28,18 @@ impl Cut<'_> {
             return Ok(report);
         }
         let v = self.proof(after)?;
-        self.weigh(&v, after, &mut report);
+        self.weigh(&v, &mut report);
         Ok(report)
     }
 
     /// Says in the report what a proof came to.
-    pub(super) fn weigh(&self, v: &Verification, after: &Model, report: &mut Report) {
-        let feeds = &self.analysis.shapes.feeds;
+    pub(super) fn weigh(&self, v: &Verification, report: &mut Report) {
         report.refused = match v.status {
             verify::Status::Passed => None,
             verify::Status::Failed => Some("verification".into()),
             verify::Status::Unverified => (self.proof == Proof::Required).then(|| "unverified".into()),
         };
         report.refused_reason = report.refused.as_ref().and(v.reason.clone());
-        if v.status == verify::Status::Passed {
-            match verify::fidelity(self.model, after, feeds, self.options.seed, FIDELITY_SAMPLES) {
-                Ok(f) => report.fidelity = Some(summary::fidelity(&f)),
-                Err(e) => report.notes.push(format!("outputs were not compared with the original: {e}")),
-            }
-        }
         report.verification = Some(summary::verification(v, self.options.tolerance));
     }
 

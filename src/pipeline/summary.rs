@@ -42,6 +42,7 @@ pub(super) fn costs(before: &Model, after: &Model, shapes: &InputShapes) -> Resu
     let new = layers_after.iter().filter(|l| later.contains_key(l.node.as_str()));
     layers.extend(new.map(|l| data::LayerChange { before: None, after: Some(layer(l)), ..change(l, None) }));
     Ok(data::Report {
+        advice: data::advice::advice(&layers),
         format: "secateur-report/1".into(),
         model: before.label(),
         before: a,
@@ -50,6 +51,9 @@ pub(super) fn costs(before: &Model, after: &Model, shapes: &InputShapes) -> Resu
         layers,
         verification: None,
         fidelity: None,
+        accuracy: None,
+        latency: None,
+        gates: Vec::new(),
         exact: true,
         soft: false,
         refused: None,
@@ -125,7 +129,12 @@ fn total(model: &Model, c: &cost::Cost) -> data::Cost {
 }
 
 fn layer(l: &cost::LayerCost) -> data::LayerCost {
-    data::LayerCost { macs: l.cost.macs, params: l.cost.params, output_shape: l.output_shape.clone() }
+    data::LayerCost {
+        macs: l.cost.macs,
+        params: l.cost.params,
+        output_shape: l.output_shape.clone(),
+        moved_bytes: l.moved_bytes,
+    }
 }
 
 fn change(before: &cost::LayerCost, after: Option<&cost::LayerCost>) -> data::LayerChange {
@@ -188,19 +197,21 @@ pub(super) fn skipped(tolerance: f64) -> data::Verification {
     }
 }
 
-/// Agreement of outputs; the head carries the worst output's figures.
-pub(super) fn fidelity(f: &verify::Fidelity) -> data::Fidelity {
+/// Agreement of outputs on samples, or random inputs; the head carries the worst output's figures.
+pub(super) fn fidelity(f: &verify::Fidelity, on_samples: bool) -> data::Fidelity {
     let one = |o: &verify::OutputFidelity| data::OutputFidelity {
         name: o.name.clone(),
         top1_agreement: o.top1_agreement,
         kl: o.kl,
         cosine: o.cosine,
         sqnr_db: Some(o.sqnr_db).filter(|s| s.is_finite()),
-        max_abs_error: o.max_abs_error,
+        // JSON has no infinity.
+        max_abs_error: o.max_abs_error.min(f64::MAX),
     };
     let worst = f.outputs.iter().min_by(|a, b| a.sqnr_db.total_cmp(&b.sqnr_db)).map(one).unwrap_or_default();
     data::Fidelity {
         samples: f.samples,
+        inputs: if on_samples { "calibration" } else { "random" }.into(),
         top1_agreement: worst.top1_agreement,
         kl: worst.kl,
         cosine: worst.cosine,

@@ -2,6 +2,7 @@
 //!
 //! Invariant: what goes is computed again from the plan's `groups[].remove`; neither the plan's cuts nor the file's stamps are believed.
 
+use super::evaluate::{Beside, Data};
 use super::judge::Cut;
 use super::{Analysis, PruneOptions, What, inexact, stamp, summary};
 use crate::couple::couple;
@@ -9,7 +10,7 @@ use crate::error::Result;
 use crate::model::{Constants, Model};
 use crate::report::{self as data, Clock, Report};
 use crate::shape::InputShapes;
-use crate::verify::{Difference, Values, Verification};
+use crate::verify::{Difference, Status, Values, Verification};
 
 /// How to judge a pruned file.
 #[derive(Debug, Clone)]
@@ -74,7 +75,10 @@ pub fn verify(original: &Model, pruned: &Model, plan: &data::Plan, options: &Ver
     let mut report = costs.or_else(|_| summary::costs(original, original, &options.shapes))?;
     report.model = pruned.label();
     report.exact = aside.is_none();
-    cut.weigh(&v, pruned, &mut report);
+    cut.weigh(&v, &mut report);
+    let proved = v.status == Status::Passed;
+    let beside = Beside { before: original, after: pruned, shapes: &analysis.shapes, seed: options.seed };
+    Data::open(&options.measures, original, &analysis.shapes)?.judge(beside, proved, &mut report)?;
     if healed {
         report.notes.push(HEALED.into());
     }

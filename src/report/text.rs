@@ -9,15 +9,18 @@ use anstyle::{AnsiColor, Style};
 use super::{Cost, LayerChange, LayerCost, Report, Verification};
 
 mod inspection;
+mod measured;
 mod name;
 mod norms;
 mod number;
 mod obstacle;
+mod sides;
 mod table;
 
 pub use inspection::{inspection, overview};
 pub use name::printable;
 pub use number::count;
+pub(super) use number::percent;
 pub use obstacle::largest;
 
 use number::{bytes, plural};
@@ -35,14 +38,20 @@ pub fn report(r: &Report, all: bool) -> String {
     let mut out = format!("{}\n{}\n", printable(&r.model), grid(r));
     if r.plan.is_some() {
         out.push_str(&layers(&r.layers, all));
+    } else {
+        out.push_str(&sides::sides(&r.layers, all));
     }
     if let Some(v) = &r.verification {
         let _ = writeln!(out, "{}", proof(v));
     }
-    out.push_str(&agreement(r));
+    out.push_str(&measured::measured(r));
     if let Some(o) = standing_in_the_way(r) {
         let _ = writeln!(out, "largest obstacle: {o}");
     }
+    for advice in &r.advice {
+        let _ = writeln!(out, "advice: {advice}");
+    }
+    out.push_str(&measured::gates(r));
     for note in &r.notes {
         let _ = writeln!(out, "{DIM}note: {}{DIM:#}", printable(note));
     }
@@ -58,7 +67,7 @@ pub fn verdict(r: &Report) -> String {
     if let Some(v) = &r.verification {
         let _ = writeln!(out, "{}", proof(v));
     }
-    out.push_str(&agreement(r));
+    out.push_str(&measured::measured(r));
     for note in &r.notes {
         let _ = writeln!(out, "{DIM}note: {}{DIM:#}", printable(note));
     }
@@ -74,14 +83,6 @@ pub fn verdict(r: &Report) -> String {
         );
     }
     out
-}
-
-/// How far the outputs are from the original's.
-fn agreement(r: &Report) -> String {
-    let Some(f) = &r.fidelity else { return String::new() };
-    let top1 = f.top1_agreement.map_or(String::new(), |t| format!(", top-1 agrees on {:.0} %", 100.0 * t));
-    let sqnr = f.sqnr_db.map_or("no difference".into(), |s| format!("SQNR {s:.1} dB"));
-    format!("against the original, {} random inputs: cosine {:.4}, {sqnr}{top1}\n", f.samples, f.cosine)
 }
 
 /// The largest obstacle, where the cut is small and the obstacle's share would have made a difference. At a rate r, free networks

@@ -1,9 +1,10 @@
 //! How close a model's outputs are to the untouched original's. A second figure, never the proof.
 
-use super::{inputs, plain};
+use std::ops::Range;
+
+use super::Pair;
 use crate::error::Result;
-use crate::model::{Model, Tensor};
-use crate::runtime::{Feed, Session};
+use crate::model::Tensor;
 
 /// Agreement of two models' outputs over some samples.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -25,25 +26,29 @@ pub struct OutputFidelity {
     pub kl: Option<f64>,
     /// Cosine of all elements: `a . b / (|a| |b|)`; where one of them is zero, 1 if the other is too, else 0.
     pub cosine: f64,
-    /// Signal over difference, in decibels: `10 log10(|a|^2 / |a - b|^2)`; infinite where nothing differs.
+    /// Signal over difference, in decibels: `10 log10(|a|^2 / |a - b|^2)`; infinite where nothing differs, minus infinity where one of the
+    /// models gives no number and the other does.
     pub sqnr_db: f64,
     /// Largest difference: `max |a - b|`.
     pub max_abs_error: f64,
 }
 
-/// Compares the outputs of two models on seeded inputs, both in float32. Errors where one of them does not run.
-pub fn fidelity(before: &Model, after: &Model, feeds: &[Feed], seed: u64, samples: usize) -> Result<Fidelity> {
-    let names: Vec<String> = before.graph_proto().output.iter().map(|o| o.name().to_owned()).collect();
-    let (before, after, feeds) = (plain::float32(before)?, plain::float32(after)?, &plain::feeds(feeds));
-    let (a, b) = (Session::load(&before, feeds, &names)?, Session::load(&after, feeds, &names)?);
-    let mut sums: Vec<Sums> = vec![Sums::default(); names.len()];
-    for sample in 0..samples as u64 {
-        let x = inputs::seeded(feeds, seed + 1000 + sample);
-        let (p, q) = (a.run(&x)?, b.run(&x)?);
-        sums.iter_mut().zip(p.iter().zip(&q)).for_each(|(s, (p, q))| s.add(p, q));
+/// Compares the outputs of two models on samples; `get` gives a sample's inputs. The result is the same for any number of threads. Errors
+/// where a sample cannot be had or run.
+pub fn fidelity(
+    pair: &Pair,
+    samples: Range<usize>,
+    get: impl Fn(usize) -> Result<Vec<Tensor>> + Sync,
+) -> Result<Fidelity> {
+    let count = samples.len();
+    let of_one =
+        |_: usize, p: &[Tensor], q: &[Tensor]| p.iter().zip(q).map(|(p, q)| Sums::of(p, q)).collect::<Vec<_>>();
+    let mut sums = vec![Sums::default(); pair.outputs().len()];
+    for one in pair.each(samples, get, of_one)? {
+        sums.iter_mut().zip(&one).for_each(|(all, one)| all.add(one));
     }
-    let outputs = names.into_iter().zip(sums).map(|(name, s)| s.finish(name)).collect();
-    Ok(Fidelity { samples, outputs })
+    let outputs = pair.outputs().iter().zip(sums).map(|(name, s)| s.finish(name.clone())).collect();
+    Ok(Fidelity { samples: count, outputs })
 }
 
 #[derive(Debug, Clone, Default)]
@@ -53,45 +58,84 @@ struct Sums {
     ab: f64,
     dd: f64,
     max: f64,
+    /// Whether somewhere one model gives a number and the other none, or the other's dims differ.
+    broken: bool,
     rows: usize,
     agree: usize,
     kl: f64,
 }
 
 impl Sums {
-    fn add(&mut self, before: &Tensor, after: &Tensor) {
-        let (Some(p), Some(q)) = (before.floats(), after.floats()) else { return };
+    fn of(before: &Tensor, after: &Tensor) -> Self {
+        let (p, q) = (numbers(before), numbers(after));
+        let mut s = Self { broken: before.dims != after.dims, ..Self::default() };
         for (&x, &y) in p.iter().zip(&q) {
+            if x == y || (x.is_nan() && y.is_nan()) {
+                let square = if x.is_finite() { f64::from(x) * f64::from(x) } else { 0.0 };
+                (s.aa, s.bb, s.ab) = (s.aa + square, s.bb + square, s.ab + square);
+                continue;
+            }
             let (x, y) = (f64::from(x), f64::from(y));
-            self.aa += x * x;
-            self.bb += y * y;
-            self.ab += x * y;
-            self.dd += (x - y) * (x - y);
-            self.max = self.max.max((x - y).abs());
+            s.broken |= !(x - y).is_finite();
+            s.aa += x * x;
+            s.bb += y * y;
+            s.ab += x * y;
+            s.dd += (x - y) * (x - y);
+            s.max = s.max.max((x - y).abs());
         }
-        let classes = before.dims.iter().filter(|&&d| d > 1).count() == 1;
-        if classes && p.len() == q.len() {
-            self.rows += 1;
-            self.agree += usize::from(argmax(&p) == argmax(&q));
-            self.kl += kl(&p, &q);
+        if is_row(&before.dims) {
+            let finite = |v: &[f32]| v.iter().all(|x| x.is_finite());
+            s.rows = 1;
+            s.agree = usize::from(!s.broken && argmax(&p) == argmax(&q));
+            s.kl = if s.broken || !finite(&p) || !finite(&q) { 0.0 } else { kl(&p, &q) };
         }
+        s
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.aa += other.aa;
+        self.bb += other.bb;
+        self.ab += other.ab;
+        self.dd += other.dd;
+        self.max = self.max.max(other.max);
+        self.broken |= other.broken;
+        self.rows += other.rows;
+        self.agree += other.agree;
+        self.kl += other.kl;
     }
 
     fn finish(self, name: String) -> OutputFidelity {
         let rows = (self.rows > 0).then_some(self.rows as f64);
+        let top1_agreement = rows.map(|n| self.agree as f64 / n);
+        if self.broken {
+            let worst = (f64::NEG_INFINITY, f64::INFINITY);
+            let (sqnr_db, max_abs_error) = worst;
+            return OutputFidelity { name, top1_agreement, kl: None, cosine: 0.0, sqnr_db, max_abs_error };
+        }
         let norm = (self.aa * self.bb).sqrt();
         OutputFidelity {
             name,
-            top1_agreement: rows.map(|n| self.agree as f64 / n),
+            top1_agreement,
             kl: rows.map(|n| self.kl / n),
             cosine: if norm > 0.0 { self.ab / norm } else { f64::from(u8::from(self.dd == 0.0)) },
-            sqnr_db: 10.0 * (self.aa / self.dd).log10(),
+            sqnr_db: if self.dd == 0.0 { f64::INFINITY } else { 10.0 * (self.aa / self.dd).log10() },
             max_abs_error: self.max,
         }
     }
 }
 
-fn argmax(v: &[f32]) -> usize {
+/// Whether an output is one row of several elements, as a classifier's is.
+pub fn is_row(dims: &[usize]) -> bool {
+    dims.iter().filter(|&&d| d > 1).count() == 1
+}
+
+/// The elements, whatever numbers they are.
+fn numbers(t: &Tensor) -> Vec<f32> {
+    t.floats().or_else(|| t.ints().map(|v| v.iter().map(|&i| i as f32).collect())).unwrap_or_default()
+}
+
+/// The place of the largest element, the first of several; 0 where there are none.
+pub fn argmax(v: &[f32]) -> usize {
     v.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0))).map_or(0, |m| m.0)
 }
 

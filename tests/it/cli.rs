@@ -18,16 +18,16 @@ mod plans;
 mod streams;
 mod verify;
 
-fn run(args: &[&str]) -> Output {
+pub(crate) fn run(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_secateur")).args(args).env("NO_COLOR", "1").output().unwrap()
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// Runs, and expects this exit status and one line of error that holds these words.
-fn fails(args: &[&str], code: i32, words: &[&str]) {
+pub(crate) fn fails(args: &[&str], code: i32, words: &[&str]) {
     let out = run(args);
     let error = text(&out.stderr);
     assert_eq!(out.status.code(), Some(code), "{args:?}: {error}");
@@ -35,23 +35,23 @@ fn fails(args: &[&str], code: i32, words: &[&str]) {
     assert!(words.iter().all(|w| error.contains(w)), "{args:?}: {error}");
 }
 
-struct Folder(TempDir);
+pub(crate) struct Folder(TempDir);
 
 impl Folder {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.0.path().join(name).to_string_lossy().into_owned()
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) -> String {
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> String {
         std::fs::write(self.path(name), bytes).unwrap();
         self.path(name)
     }
 
-    fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = std::fs::read_dir(self.0.path())
             .unwrap()
             .map(|e| e.unwrap().file_name().to_string_lossy().into_owned())
@@ -61,7 +61,7 @@ impl Folder {
     }
 }
 
-fn model() -> String {
+pub(crate) fn model() -> String {
     digits().to_string_lossy().into_owned()
 }
 

@@ -4,10 +4,12 @@
 mod arithmetic;
 mod budget;
 mod cli;
+mod compare;
 mod criteria;
 mod data;
 mod explain;
 mod files;
+mod gates;
 mod grouped;
 mod inexact;
 mod mutation;

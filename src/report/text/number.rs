@@ -11,7 +11,7 @@ pub(super) fn bytes(n: u64) -> String {
 }
 
 /// A share in percent.
-pub(super) fn percent(share: f64) -> String {
+pub(in crate::report) fn percent(share: f64) -> String {
     let p = 100.0 * share;
     match p {
         _ if p > 0.0 && p < 0.1 => "< 0.1 %".into(),

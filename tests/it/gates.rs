@@ -1,0 +1,137 @@
+//! Gates: a model is written only where they hold.
+
+use std::path::{Path, PathBuf};
+
+use secateur::pipeline::Gate;
+use secateur::report::Report;
+
+use crate::cli::{Folder, fails, model, run, text};
+
+fn testdata(name: &str) -> String {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata").join(name).to_string_lossy().into_owned()
+}
+
+/// Prunes to a file with these gates; whether it was written, and the report.
+fn gated(f: &Folder, gates: &[&str], more: &[&str]) -> (bool, Report) {
+    let (out, saved) = (f.path("s.onnx"), f.path("r.json"));
+    let _ = std::fs::remove_file(&out);
+    let model = model();
+    let mut args = vec!["prune", &model, "-o", &out, "--rate", "0.3", "--json", "--report", &saved];
+    gates.iter().for_each(|g| args.extend(["--gate", g]));
+    args.extend(more);
+    let done = run(&args);
+    let report: Report = serde_json::from_slice(&done.stdout).unwrap();
+    let written: Report = serde_json::from_str(&std::fs::read_to_string(&saved).unwrap()).unwrap();
+    assert_eq!(report, written);
+    assert_eq!(done.status.code(), Some(if report.refused.is_some() { 3 } else { 0 }), "{}", text(&done.stderr));
+    assert_eq!(Path::new(&out).exists(), report.refused.is_none());
+    (report.refused.is_none(), report)
+}
+
+/// Every metric in both directions, a little below and above what is found: one of the two holds.
+#[test]
+fn every_metric_is_bounded_from_both_sides() {
+    let f = Folder::new();
+    let data = testdata("digits_test.npz");
+    let more = ["--evaluate", &data, "--scale", "1/16", "--bench", "1"];
+    let all: Vec<String> = Gate::metrics().iter().map(|m| format!("{m}>=-1e9")).collect();
+    let (met, r) = gated(&f, &all.iter().map(String::as_str).collect::<Vec<_>>(), &more);
+    assert!(met && r.gates.len() == 9 && r.gates.iter().all(|g| g.met));
+    for (gate, metric) in r.gates.iter().zip(Gate::metrics()).filter(|(_, m)| *m != "latency_ratio") {
+        let v = gate.found.unwrap();
+        for (bound, offset, holds) in
+            [(">=", -1e-6, true), (">=", 1e-6, false), ("<=", 1e-6, true), ("<=", -1e-6, false)]
+        {
+            let text = format!("{metric}{bound}{}", v + offset);
+            let (met, r) = gated(&f, &[&text], if metric.starts_with("accuracy") { &more[..4] } else { &[] });
+            assert_eq!(met, holds, "{text}");
+            if !holds {
+                let reason = r.refused_reason.unwrap();
+                assert_eq!(r.refused.as_deref(), Some("gate"));
+                assert!(reason.contains(metric) && reason.contains("does not hold"), "{reason}");
+            }
+        }
+    }
+    let found = |name: &str| r.gates.iter().find(|g| g.gate.starts_with(name)).unwrap().found.unwrap();
+    let a = r.accuracy.as_ref().unwrap();
+    let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} {b}");
+    close(found("accuracy_drop"), a.before - a.after);
+    close(found("flops_cut"), 1.0 - r.after.macs as f64 / r.before.macs as f64);
+    let (_, r) = gated(&f, &["size_ratio<=2"], &[]);
+    let bytes = |p: &str| std::fs::metadata(p).unwrap().len() as f64;
+    close(r.gates[0].found.unwrap(), bytes(&f.path("s.onnx")) / bytes(&model()));
+}
+
+#[test]
+fn one_gate_of_several_is_enough_to_refuse_and_each_is_reported() {
+    let f = Folder::new();
+    let (met, r) = gated(&f, &["flops_cut>=0.1", "params_cut>=0.99", "size_ratio<=0.01"], &[]);
+    assert!(!met);
+    assert_eq!(r.gates.iter().map(|g| g.met).collect::<Vec<_>>(), [true, false, false]);
+    let reason = r.refused_reason.unwrap();
+    assert!(
+        reason.contains("params_cut") && reason.contains("size_ratio") && !reason.contains("flops_cut"),
+        "{reason}"
+    );
+    assert_eq!(f.names(), ["r.json"]);
+}
+
+/// A cut that changes nothing is infinitely close: no bound on decibels is too high. Nothing goes at this rate.
+#[test]
+fn what_does_not_differ_meets_every_bound_on_decibels() {
+    let f = Folder::new();
+    let out = f.path("same.onnx");
+    let args = ["prune", &model(), "-o", &out, "--rate", "0.01", "--gate", "sqnr_db>=1e6", "--gate", "cosine>=1"];
+    let done = run(&args);
+    assert!(done.status.success(), "{}{}", text(&done.stdout), text(&done.stderr));
+    let done = run(&["prune", &model(), "-o", &out, "--force", "--rate", "0.01", "--gate", "sqnr_db<=1e6"]);
+    assert_eq!(done.status.code(), Some(3));
+}
+
+#[test]
+fn a_proof_that_fails_comes_before_gates() {
+    let f = Folder::new();
+    let (_, r) = gated(&f, &["flops_cut>=0.99"], &["--tolerance", "0"]);
+    assert_eq!(r.refused.as_deref(), Some("verification"));
+}
+
+#[test]
+fn gates_on_outputs_are_decided_without_a_proof_too() {
+    let f = Folder::new();
+    let (met, r) = gated(&f, &["cosine>=0.999999"], &["--no-verify"]);
+    assert!(!met && r.fidelity.is_some());
+}
+
+#[test]
+fn what_cannot_be_decided_is_a_usage_error_before_any_work() {
+    let f = Folder::new();
+    let gate = |g: &str, more: &[&str], words: &[&str]| {
+        let out = f.path("s.onnx");
+        let absent = f.path("absent.onnx");
+        fails(&[&["prune", &absent, "-o", &out, "--rate", "0.3", "--gate", g], more].concat(), 2, words);
+    };
+    gate("accuracy>=0.9", &[], &["accuracy>=0.9", "--evaluate"]);
+    gate("accuracy_drop<=0.01", &["--bench", "3"], &["--evaluate"]);
+    gate("latency_ratio<=1", &[], &["--bench"]);
+    assert!(f.names().is_empty());
+}
+
+#[test]
+fn what_is_no_gate_is_told_the_metrics() {
+    for gate in ["speed>=2", "accuracy>0.5", "cosine>=NaN", "cosine"] {
+        let out = run(&["prune", "absent.onnx", "-o", "s.onnx", "--rate", "0.3", "--gate", gate]);
+        let error = text(&out.stderr);
+        assert_eq!(out.status.code(), Some(2), "{error}");
+        assert!(Gate::metrics().iter().all(|m| error.contains(m)), "{error}");
+    }
+}
+
+#[test]
+fn a_refused_model_does_not_reach_stdout() {
+    let f = Folder::new();
+    let args =
+        ["prune", &model(), "-o", "-", "--rate", "0.3", "--gate", "flops_cut>=0.99", "--report", &f.path("r.json")];
+    let out = run(&args);
+    assert_eq!((out.status.code(), out.stdout.len()), (Some(3), 0));
+    assert!(text(&out.stderr).contains("flops_cut>=0.99 does not hold"), "{}", text(&out.stderr));
+}
