@@ -58,10 +58,8 @@ pub enum ErrorKind {
     BadPlan(String),
     /// A budget is out of reach.
     Unreachable {
-        /// The budget.
+        /// The budget, and how far the model can be cut.
         what: String,
-        /// How far the model can be cut.
-        most: String,
         /// What stands in the way, where that is known.
         obstacle: Option<String>,
     },
@@ -122,9 +120,9 @@ impl fmt::Display for Error {
             }
             ErrorKind::PlanEntry { place, reason } => write!(f, "the plan's {place}: {reason}"),
             ErrorKind::BadOption(reason) | ErrorKind::BadPlan(reason) => f.write_str(reason),
-            ErrorKind::Unreachable { what, most, obstacle } => {
+            ErrorKind::Unreachable { what, obstacle } => {
                 let obstacle = obstacle.as_ref().map(|o| format!("; what stands in the way: {o}")).unwrap_or_default();
-                write!(f, "{what}: {most}{obstacle}")
+                write!(f, "{what}{obstacle}")
             }
             ErrorKind::Runtime(reason) => write!(f, "the runtime (tract) cannot run the model: {reason}"),
             ErrorKind::Internal(reason) => write!(f, "internal error: {reason}; please report it with the model"),

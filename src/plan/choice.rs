@@ -147,8 +147,14 @@ impl Want<'_> {
 
     fn unreachable(&self, most: f64) -> Error {
         Error::new(ErrorKind::Unreachable {
-            what: format!("{} {} is out of reach", self.option, self.share),
-            most: format!("the largest cut here is {:.2} % of the {}{}", 100.0 * most, self.of, self.under),
+            what: format!(
+                "{} {} is out of reach: the largest cut here is {:.2} % of the {}{}",
+                self.option,
+                self.share,
+                100.0 * most,
+                self.of,
+                self.under
+            ),
             obstacle: None,
         })
     }
