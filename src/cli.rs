@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -15,6 +15,8 @@ use serde::Serialize;
 mod apply;
 mod choosing;
 mod compare;
+mod completions;
+mod config;
 mod data;
 mod files;
 mod inspect;
@@ -45,6 +47,7 @@ enum Command {
     Apply(apply::Opts),
     Compare(compare::Opts),
     Verify(verify::Opts),
+    Completions(completions::Opts),
 }
 
 /// Options that every subcommand takes.
@@ -69,6 +72,9 @@ struct Shared {
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
+    /// Take options from a TOML file, under the same names; a table such as [prune] is for one command. What the command line says wins.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -141,14 +147,7 @@ impl fmt::Display for Failure {
 /// Runs the command line.
 pub(crate) fn run() -> ExitCode {
     quiet_the_runtime();
-    let outcome = match Cli::parse().command {
-        Command::Inspect(o) => inspect::run(&o),
-        Command::Prune(o) => prune::run(&o),
-        Command::Plan(o) => plan::run(&o),
-        Command::Apply(o) => apply::run(&o),
-        Command::Compare(o) => compare::run(&o),
-        Command::Verify(o) => verify::run(&o),
-    };
+    let outcome = config::parse(std::env::args_os().collect()).and_then(run_command);
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -157,6 +156,18 @@ pub(crate) fn run() -> ExitCode {
             }
             ExitCode::from(failure.code())
         }
+    }
+}
+
+fn run_command(cli: Cli) -> Result<(), Failure> {
+    match cli.command {
+        Command::Inspect(o) => inspect::run(&o),
+        Command::Prune(o) => prune::run(&o),
+        Command::Plan(o) => plan::run(&o),
+        Command::Apply(o) => apply::run(&o),
+        Command::Compare(o) => compare::run(&o),
+        Command::Verify(o) => verify::run(&o),
+        Command::Completions(o) => completions::run(&o),
     }
 }
 
