@@ -52,6 +52,27 @@
 //! # Ok::<(), secateur::Error>(())
 //! ```
 //!
+//! A plan in between, for people to edit, and the judge for what came of it elsewhere:
+//!
+//! ```no_run
+//! use secateur::pipeline::{self, Destination, PruneOptions, VerifyOptions, What};
+//! use secateur::{Model, plan::Choice, report::PlanFile};
+//!
+//! let model = Model::read("model.onnx".as_ref())?;
+//! let planned = pipeline::plan(&model, &Default::default(), &Choice::rate(0.3))?;
+//! std::fs::write("plan.json", planned.plan.expect("a plan").to_text()?)?;
+//!
+//! let file = PlanFile::read("plan.json".as_ref())?;
+//! let options = PruneOptions { what: What::Obey(file.plan.clone()), ..PruneOptions::rate(0.3) };
+//! let to = Destination::File { path: "small.onnx".as_ref(), replace: false };
+//! pipeline::prune(&model, &options, to).map_err(|e| file.locate(e))?;
+//!
+//! let trained = Model::read("trained.onnx".as_ref())?;
+//! let healed = VerifyOptions { healed: true, ..VerifyOptions::default() };
+//! assert!(pipeline::verify(&model, &trained, &file.plan, &healed)?.refused.is_none());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! What makes it right: rules only describe how the coordinates of an operator's axes relate ([`op`]); one solver turns the statements into
 //! units and groups ([`couple`]); one pass edits ([`cut`]); and a judge that knows nothing of the analysis runs the written file beside
 //! the masked original ([`verify`]).

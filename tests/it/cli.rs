@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use crate::support::{Analysed, digits};
 
 mod apply;
+mod chain;
 mod config;
 mod plans;
 mod streams;
