@@ -79,6 +79,7 @@ pub(super) fn rewritable(op: &str, attribute: &str) -> bool {
 /// | MatMul | 0 and 1 (weights) |
 /// | Einsum | all (weights) |
 /// | BatchNormalization | 3 (mean) |
+/// | Add, after one of the contractions | the constant one, where it is a vector (bias) |
 pub(super) fn healable(op: &str, slot: usize) -> bool {
     matches!(
         (op, slot),

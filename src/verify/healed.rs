@@ -17,7 +17,7 @@ impl Pairing<'_> {
         (before, after): (&Known, &Known),
         kept: &[Kept],
     ) -> Result<Option<Tensor>, String> {
-        if !self.lifts(node) || !healable(node.op(), slot) {
+        if !self.lifts(node) || !(healable(node.op(), slot) || self.adds_a_bias(node, slot, before)) {
             return Ok(None);
         }
         let part = after.tensor();
@@ -51,9 +51,22 @@ impl Pairing<'_> {
         Ok(Operand { slot, before: Known::Dense(zeros), kept, healed: Some(whole) })
     }
 
+    /// Whether a node adds a constant vector to what a contraction makes: a bias that stands by itself, as after a MatMul.
+    fn adds_a_bias(&self, node: &Node<'_>, slot: usize, before: &Known) -> bool {
+        let maker = node.input(1 - slot.min(1)).and_then(|v| self.before.producer(v));
+        node.op() == "Add"
+            && slot < 2
+            && before.dims().iter().filter(|d| **d > 1).count() <= 1
+            && maker.is_some_and(|n| n.proto.in_default_domain() && makes_a_sum(n.op()))
+    }
+
     fn lifts(&self, node: &Node<'_>) -> bool {
         self.case.values == Values::Healed && node.proto.in_default_domain()
     }
+}
+
+fn makes_a_sum(op: &str) -> bool {
+    matches!(op, "Conv" | "ConvTranspose" | "Gemm" | "MatMul" | "Einsum")
 }
 
 fn finite(part: &Tensor, slot: usize) -> Result<(), String> {

@@ -8,6 +8,9 @@ enum Frame {
     List(usize),
 }
 
+/// Nothing that a plan says lies deeper.
+const DEEPEST: usize = 8;
+
 /// The line, from 1, of the value at that path of a valid JSON text; where it is not there, that of what would hold it.
 pub(super) fn line_of(text: &str, place: &str) -> Option<usize> {
     let mut found: Option<(usize, usize)> = None;
@@ -43,7 +46,7 @@ pub(super) fn line_of(text: &str, place: &str) -> Option<usize> {
             }
             _ => {}
         }
-        if is_value {
+        if is_value && frames.len() <= DEEPEST {
             let (depth, path) = (frames.len(), path(&frames));
             if place == path {
                 return Some(line);

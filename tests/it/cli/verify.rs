@@ -1,5 +1,6 @@
 //! Pruned files from anywhere: cut by another hand, healed, stamped, sabotaged.
 
+use secateur::build::{GraphBuilder, Op, Val};
 use secateur::model::proto::{NodeProto, StringStringEntryProto, ValueInfoProto};
 use secateur::model::removed::{Kept, Kind};
 use secateur::model::{ModelProto, Removed, Tensor};
@@ -215,6 +216,39 @@ fn another_structure_is_refused_healed_or_not() {
             let inner = graph.node[0].output[0].clone();
             graph.output.push(ValueInfoProto { name: Some(inner), ..graph.output[0].clone() });
         });
+    }
+}
+
+/// A Linear layer as exporters write it: the bias is an Add by itself. One that is no layer's bias stays what it was.
+#[test]
+fn a_bias_that_stands_by_itself_is_healed_and_no_other_constant() {
+    let f = Folder::new();
+    let mut g = GraphBuilder::new(17);
+    let x = g.input("x", &[1, 4, 8]);
+    let linear = |g: &mut GraphBuilder, x: &Val, name: &str, to: usize| {
+        let (w, b) = (g.weights(&format!("{name}.w"), &[8, to]), g.weights(&format!("{name}.b"), &[to]));
+        let y = g.node(Op::new("MatMul", name), &[x, &w], &[1, 4, to]);
+        g.node(Op::new("Add", &format!("{name}/add")), &[&y, &b], &[1, 4, to])
+    };
+    let y = linear(&mut g, &x, "/a", 8);
+    let y = g.relu(&y, "/relu");
+    let shift = g.weights("shift", &[8]);
+    let y = g.node(Op::new("Add", "/shift"), &[&y, &shift], &[1, 4, 8]);
+    let y = linear(&mut g, &y, "/b", 8);
+    g.output(&y);
+    let input = f.write("m.onnx", &g.model().unwrap().encode());
+    let (plan, out) = (f.path("p.json"), f.path("s.onnx"));
+    let done = run(&["prune", &input, "-o", &out, "--rate", "0.3", "--plan-out", &plan, "-q"]);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    for (name, code) in [("/a.w", 0), ("/a.b", 0), ("/b.w", 0), ("/b.b", 0), ("shift", 3)] {
+        let mut proto = Model::read(out.as_ref()).unwrap().into_proto();
+        let old = constant(&proto, name).unwrap();
+        let new: Vec<f32> = old.floats().unwrap().into_iter().map(|v| v + 0.5).collect();
+        assert!(set_constant(&mut proto, name, &Tensor::from_floats(old.dims, &new)));
+        let path = f.write("t.onnx", &Model::new(proto).unwrap().encode());
+        let done = run(&["verify", &input, &path, "--plan", &plan, "--healed"]);
+        assert_eq!(done.status.code(), Some(code), "{name}: {}", text(&done.stdout));
+        assert_eq!(run(&["verify", &input, &path, "--plan", &plan]).status.code(), Some(3), "{name}");
     }
 }
 
