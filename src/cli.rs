@@ -25,6 +25,7 @@ mod plan_file;
 mod proving;
 mod prune;
 mod ranking;
+mod reports;
 mod verify;
 mod writing;
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub mod advice;
+pub mod html;
 pub mod inspection;
 mod measured;
 mod plan_file;

@@ -8,7 +8,7 @@ use secateur::report;
 use super::data::DataOpts;
 use super::files::same_file;
 use super::plan_file::only_one_stream;
-use super::{Failure, Shared, about, print, read_model, to_json};
+use super::{Failure, Shared, about, print, read_model, reports, to_json};
 
 /// Costs before and after, how far the outputs differ, and what else is measured.
 #[derive(Debug, clap::Args)]
@@ -30,6 +30,9 @@ pub(super) struct Opts {
     /// where given, else of --calibrate, else of the seeded inputs.
     #[arg(long, num_args = 2, value_names = ["A.npz", "B.npz"])]
     dump_outputs: Option<Vec<PathBuf>>,
+    /// Write the report to a file (.json or .html; repeatable).
+    #[arg(long, value_name = "FILE")]
+    report: Vec<PathBuf>,
     #[command(flatten)]
     shared: Shared,
     #[command(flatten)]
@@ -43,6 +46,7 @@ pub(super) fn run(o: &Opts) -> Result<(), Failure> {
     let (before, after) = (read_model(&o.before)?, read_model(&o.after)?);
     let report = pipeline::compare(&before, &after, &options).map_err(about(&o.before))?;
     o.shared.say_times(&report.model, &report.times);
+    reports::write(&o.report, &report)?;
     if o.shared.json {
         return print(&to_json(&report)?, false);
     }
@@ -53,6 +57,7 @@ impl Opts {
     fn options(&self) -> Result<CompareOptions, Failure> {
         let measures = self.data.measures(None);
         measures.check()?;
+        reports::check(&self.report)?;
         let dump = match self.dump_outputs.as_deref() {
             Some([a, b]) => Some([a.clone(), b.clone()]),
             _ => None,

@@ -11,7 +11,7 @@ use secateur::report::Report;
 use super::data::{DataOpts, GateOpts};
 use super::files::{Side, check_folder, is_stream, new_file, unusable, write_file, write_stdout};
 use super::proving::Proving;
-use super::{Failure, Shared, about, to_json};
+use super::{Failure, Shared, about, reports};
 
 /// Where the result goes, and what must hold before it does.
 #[derive(Debug, Args)]
@@ -41,7 +41,7 @@ pub(super) struct Writing {
     /// Put the weights into OUT.data beside the model; a model of more than 2 GiB is always written so.
     #[arg(long)]
     external_data: bool,
-    /// Write the report to a file (.json; repeatable).
+    /// Write the report to a file (.json or .html; repeatable).
     #[arg(long, value_name = "FILE")]
     report: Vec<PathBuf>,
     /// Write the plan to a file.
@@ -121,9 +121,7 @@ impl Writing {
         if self.to_stdout() && self.external_data {
             return Err(Failure::Usage("-o - and --external-data: stdout holds one file; name a file with -o".into()));
         }
-        if let Some(other) = self.report.iter().find(|r| r.extension().is_none_or(|e| e != "json")) {
-            return Err(Failure::Usage(format!("--report {}: the name must end in .json", other.display())));
-        }
+        reports::check(&self.report)?;
         let out = self.output.as_deref().filter(|_| !self.to_stdout());
         let report = self.report.iter().map(|path| Side { option: "--report", path });
         let sides: Vec<Side<'_>> =
@@ -154,9 +152,7 @@ impl Writing {
     }
 
     fn write_side_files(&self, report: &Report) -> Result<(), Failure> {
-        for path in &self.report {
-            write_file(path, &to_json(report)?)?;
-        }
+        reports::write(&self.report, report)?;
         match (&self.plan_out, &report.plan) {
             (Some(path), Some(plan)) => write_file(path, &plan.to_text()?),
             _ => Ok(()),

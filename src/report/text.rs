@@ -18,12 +18,13 @@ mod sides;
 mod table;
 
 pub use inspection::{inspection, overview};
+pub(super) use measured::measured as sentences;
 pub use name::printable;
 pub use number::count;
-pub(super) use number::percent;
+pub(super) use number::{bytes, percent};
 pub use obstacle::largest;
 
-use number::{bytes, plural};
+use number::plural;
 use table::{align_right, costliest, new_table};
 
 const GOOD: Style = AnsiColor::Green.on_default();

@@ -11,6 +11,7 @@ mod explain;
 mod files;
 mod gates;
 mod grouped;
+mod html;
 mod inexact;
 mod mutation;
 mod ops;

@@ -6,7 +6,7 @@ use super::{BAD, GOOD, printable};
 use crate::report::{Accuracy, Fidelity, Latency, Report};
 
 /// A line for each that there is.
-pub(super) fn measured(r: &Report) -> String {
+pub(in crate::report) fn measured(r: &Report) -> String {
     let lines = [r.fidelity.as_ref().map(fidelity), r.accuracy.as_ref().map(accuracy), r.latency.as_ref().map(latency)];
     lines.into_iter().flatten().map(|line| line + "\n").collect()
 }

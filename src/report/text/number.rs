@@ -6,7 +6,7 @@ pub fn count(n: u64) -> String {
 }
 
 /// Bytes, in powers of 1000.
-pub(super) fn bytes(n: u64) -> String {
+pub(in crate::report) fn bytes(n: u64) -> String {
     scaled(n as f64, &[" B", " kB", " MB", " GB", " TB"])
 }
 
