@@ -155,7 +155,7 @@ pub fn prune(model: &Model, options: &PruneOptions, to: Destination<'_>) -> Resu
     );
     options.form.describe(&mut report, (&facts, &coupling, &gone), options)?;
     report.notes.extend(notes);
-    options.measures.decide(&mut report)?;
+    options.measures.decide(&mut report);
     if report.refused.is_none() {
         written.deliver(to)?;
     }

@@ -2,7 +2,7 @@
 
 use super::Input;
 use super::prepare::{Layout, Preparation, without_batch};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::Tensor;
 use crate::model::proto::DataType;
 
@@ -90,7 +90,7 @@ impl Fit {
     }
 
     fn wrong(&self, reason: &str) -> Error {
-        Error::bad_model(format!("input '{}': {reason}", self.input.name))
+        Error::new(ErrorKind::BadOption(format!("input '{}': {reason}", self.input.name)))
     }
 }
 

@@ -8,7 +8,7 @@ use ndarray::{ArrayD, IxDyn};
 use ndarray_npy::{NpzWriter, WriteNpzError};
 
 use super::bad;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::Tensor;
 use crate::model::proto::DataType;
 
@@ -56,7 +56,7 @@ impl Stacked {
     }
 
     fn fail(&self, reason: &str) -> Error {
-        Error::bad_model(format!("output '{}' {reason}", self.name))
+        Error::new(ErrorKind::BadOption(format!("--dump-outputs: output '{}' {reason}", self.name)))
     }
 
     fn shape(&self) -> IxDyn {

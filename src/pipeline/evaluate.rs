@@ -74,6 +74,7 @@ impl<'a> Data<'a> {
         let open = |path: &PathBuf| Samples::open(path, &inputs, &measures.preparation);
         let calibrate = measures.calibrate.as_ref().map(open).transpose()?;
         let evaluate = measures.evaluate.as_ref().map(open).transpose()?;
+        measures.fit(outputs(model, shapes)?.iter().any(|(_, dims)| verify::is_row(dims)))?;
         let evaluate = evaluate.map(|samples| Evaluation::new(samples, model, shapes)).transpose()?;
         Ok(Self { measures, calibrate, evaluate })
     }
@@ -181,13 +182,7 @@ impl Evaluation {
     /// Errors where there are no labels, no output has scores of classes, or a label is none of them.
     fn new(samples: Samples, model: &Model, shapes: &Shapes) -> Result<Self> {
         let labels = samples.labelled()?;
-        let graph = model.graph()?;
-        let dims: Vec<(&str, &[usize])> = model
-            .graph_proto()
-            .output
-            .iter()
-            .map(|o| (o.name(), graph.find(o.name()).and_then(|v| shapes.dims.get(v)).unwrap_or_default()))
-            .collect();
+        let dims = outputs(model, shapes)?;
         let Some(output) = dims.iter().position(|(_, d)| verify::is_row(d)) else {
             let all: Vec<String> = dims.iter().map(|(name, d)| format!("'{name}' {d:?}")).collect();
             let reason = format!(
@@ -231,6 +226,13 @@ impl Evaluation {
             self.classes
         ))
     }
+}
+
+/// Names and dims of the outputs; no dims where they are unknown.
+fn outputs(model: &Model, shapes: &Shapes) -> Result<Vec<(String, Vec<usize>)>> {
+    let graph = model.graph()?;
+    let dims = |name: &str| graph.find(name).and_then(|v| shapes.dims.get(v)).unwrap_or_default().to_vec();
+    Ok(model.graph_proto().output.iter().map(|o| (o.name().to_owned(), dims(o.name()))).collect())
 }
 
 fn label(path: &Path) -> String {

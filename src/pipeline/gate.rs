@@ -152,17 +152,23 @@ impl Measures {
         Ok(())
     }
 
-    /// Decides every gate on what a report says, and refuses the model where one does not hold. Errors where a metric is none of this model's.
-    pub(super) fn decide(&self, report: &mut Report) -> Result<()> {
+    /// Errors where a gate bounds what this model does not have: a top-1 needs an output that is one row of scores.
+    pub(super) fn fit(&self, has_top1: bool) -> Result<()> {
+        match self.gates.iter().find(|g| g.metric.name == "top1_agreement" && !has_top1) {
+            Some(gate) => {
+                let reason =
+                    format!("--gate '{gate}': no output of the model is one row of scores, so that there is no top-1");
+                Err(Error::new(ErrorKind::BadOption(reason)))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Decides every gate on what a report says, and refuses the model where one does not hold.
+    pub(super) fn decide(&self, report: &mut Report) {
         report.gates = self.gates.iter().map(|g| g.outcome(report)).collect();
         if report.refused.is_some() {
-            return Ok(());
-        }
-        let no_top1 = report.fidelity.as_ref().is_some_and(|f| f.outputs.iter().all(|o| o.top1_agreement.is_none()));
-        if let Some(gate) = self.gates.iter().find(|g| g.metric.name == "top1_agreement" && no_top1) {
-            let reason =
-                format!("--gate '{gate}': no output of the model is one row of scores, so that there is no top-1");
-            return Err(Error::new(ErrorKind::BadOption(reason)));
+            return;
         }
         let failed = self.gates.iter().zip(&report.gates).filter(|(_, o)| !o.met);
         let reasons: Vec<String> = failed.map(|(g, _)| g.refusal(report)).collect();
@@ -170,7 +176,6 @@ impl Measures {
             report.refused = Some("gate".into());
             report.refused_reason = Some(reasons.join("; "));
         }
-        Ok(())
     }
 }
 

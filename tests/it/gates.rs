@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use secateur::build::{Conv, GraphBuilder, Op};
 use secateur::pipeline::Gate;
 use secateur::report::Report;
 
@@ -114,6 +115,41 @@ fn what_cannot_be_decided_is_a_usage_error_before_any_work() {
     gate("accuracy_drop<=0.01", &["--bench", "3"], &["--evaluate"]);
     gate("latency_ratio<=1", &[], &["--bench"]);
     assert!(f.names().is_empty());
+}
+
+/// A network whose only output is an image has no top-1.
+#[test]
+fn a_metric_that_a_model_does_not_have_is_a_usage_error() {
+    let f = Folder::new();
+    let mut g = GraphBuilder::new(17);
+    let x = g.input("x", &[1, 3, 8, 8]);
+    let y = g.conv(&x, "/a", Conv::square(8, 1));
+    let y = g.conv(&y, "/b", Conv::square(8, 1));
+    g.output(&y);
+    let input = f.write("image.onnx", &g.model().unwrap().encode());
+    let args = ["prune", &input, "-o", &f.path("s.onnx"), "--rate", "0.3", "--gate"];
+    fails(&[&args[..], &["top1_agreement>=0.5"]].concat(), 2, &["one row of scores"]);
+    assert!(run(&[&args[..], &["cosine>=-1"]].concat()).status.success());
+}
+
+/// What the runtime cannot run has no figures: a gate on them refuses it, whatever is allowed.
+#[test]
+fn what_could_not_be_measured_meets_no_gate() {
+    let f = Folder::new();
+    let mut g = GraphBuilder::new(17);
+    let x = g.input("x", &[1, 3, 8, 8]);
+    let y = g.conv(&x, "/a", Conv::square(8, 1));
+    let y = g.conv(&y, "/b", Conv::square(8, 1));
+    let y = g.node(Op::new("Fancy", "/fancy").domain("com.example"), &[&y], &y.dims.clone());
+    g.output(&y);
+    let input = f.write("foreign.onnx", &g.model().unwrap().encode());
+    let args = ["prune", &input, "-o", &f.path("s.onnx"), "--rate", "0.5", "--allow-unverified"];
+    let out = run(&[&args[..], &["--bench", "2", "--gate", "cosine>=-1", "--gate", "latency_ratio<=100"]].concat());
+    assert_eq!(out.status.code(), Some(3), "{}", text(&out.stderr));
+    let shown = text(&out.stdout);
+    assert!(shown.contains("cosine was not measured") && shown.contains("latency_ratio was not measured"), "{shown}");
+    assert_eq!(f.names(), ["foreign.onnx"]);
+    assert!(run(&[&args[..], &["--gate", "params_cut>=0.1"]].concat()).status.success());
 }
 
 #[test]

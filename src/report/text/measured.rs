@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::number::plural;
 use super::{BAD, GOOD, printable};
 use crate::report::{Accuracy, Fidelity, Latency, Report};
 
@@ -29,8 +30,8 @@ fn fidelity(f: &Fidelity) -> String {
         None if f.max_abs_error == 0.0 => "no difference".into(),
         None => "an output is no number".into(),
     };
-    let inputs = if f.inputs == "calibration" { "calibration samples" } else { "random inputs" };
-    format!("against the original, {} {inputs}: cosine {:.4}, {sqnr}{top1}", f.samples, f.cosine)
+    let inputs = plural(f.samples, if f.inputs == "calibration" { "calibration sample" } else { "random input" });
+    format!("against the original, {inputs}: cosine {:.4}, {sqnr}{top1}", f.cosine)
 }
 
 fn accuracy(a: &Accuracy) -> String {
