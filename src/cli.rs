@@ -38,7 +38,7 @@ struct Cli {
 }
 
 const EXIT_STATUS: &str = "\
-Exit status: 0 done; 1 failed (bad model, file error); 2 usage; 3 refused (the proof did not hold, or could not be made).";
+Exit status: 0 done; 1 failed (bad model, file error); 2 usage; 3 refused (the proof did not hold or could not be made, or a gate did not hold).";
 
 #[derive(Debug, Subcommand)]
 enum Command {

@@ -16,7 +16,7 @@ use super::{Failure, Shared, read_model};
   secateur prune model.onnx -o small.onnx --rate 0.5 --scope inner --report report.json
   secateur prune - -o - --rate 0.3 < model.onnx > small.onnx
 
-Exit status: 0 done; 1 failed; 2 usage; 3 refused: the proof did not hold, or could not be made, and no model was written.")]
+Exit status: 0 done; 1 failed; 2 usage; 3 refused: the proof did not hold or could not be made, or a gate did not hold, and no model was written.")]
 pub(super) struct Opts {
     /// The model; `-` is stdin.
     model: PathBuf,

@@ -103,24 +103,22 @@ fn resized(image: &RgbImage, (w, h): (u32, u32), how: Resize) -> RgbImage {
     if (from_w, from_h) == (w, h) {
         return image.clone();
     }
-    let (x, y) = (f64::from(w) / f64::from(from_w), f64::from(h) / f64::from(from_h));
-    let scaled = |factor: f64| {
-        let side = |n: u32| ((f64::from(n) * factor).round() as u32).max(1);
-        imageops::resize(image, side(from_w), side(from_h), FilterType::Triangle)
-    };
+    let fill = |image: &RgbImage| imageops::resize(image, w, h, FilterType::Triangle);
+    let side = |n: u32, part: u32, of: u32| ((f64::from(n) * f64::from(part) / f64::from(of)).round() as u32).max(1);
+    let margin = |all: u32, part: u32| all.saturating_sub(part) / 2;
     match how {
-        Resize::Stretch => imageops::resize(image, w, h, FilterType::Triangle),
+        Resize::Stretch => fill(image),
         Resize::Letterbox => {
-            let inside = scaled(x.min(y));
+            let (in_w, in_h) = (w.min(side(from_w, h, from_h)), h.min(side(from_h, w, from_w)));
+            let inside = imageops::resize(image, in_w, in_h, FilterType::Triangle);
             let mut out = RgbImage::from_pixel(w, h, Rgb([GREY; 3]));
-            let margin = |all: u32, part: u32| i64::from(all.saturating_sub(part) / 2);
-            imageops::replace(&mut out, &inside, margin(w, inside.width()), margin(h, inside.height()));
+            imageops::replace(&mut out, &inside, margin(w, in_w).into(), margin(h, in_h).into());
             out
         }
         Resize::Crop => {
-            let over = scaled(x.max(y));
-            let margin = |all: u32, part: u32| all.saturating_sub(part) / 2;
-            imageops::crop_imm(&over, margin(over.width(), w), margin(over.height(), h), w, h).to_image()
+            let (cut_w, cut_h) = (from_w.min(side(w, from_h, h)), from_h.min(side(h, from_w, w)));
+            let (left, top) = (margin(from_w, cut_w), margin(from_h, cut_h));
+            fill(&imageops::crop_imm(image, left, top, cut_w, cut_h).to_image())
         }
     }
 }

@@ -36,7 +36,7 @@ pub enum Resize {
     Stretch,
     /// The image is scaled until it fits in, and the rest is filled with grey (114).
     Letterbox,
-    /// The image is scaled until it covers all, and what stands over is cut off on both sides.
+    /// What is too wide or too high for the size's proportions is cut off, half on each side, and the rest is scaled.
     Crop,
 }
 

@@ -253,6 +253,11 @@ fn images_are_brought_to_size() {
     assert!(cropped.iter().all(|v| *v == 255.0));
     assert!(boxed[..16].iter().chain(&boxed[48..]).all(|v| *v == 114.0));
     assert_eq!(boxed[16..48], stretched[16..48]);
+    // The most extreme proportions take no more memory than the image and the input have.
+    paint(&dir.path().join("a.png"), (1, 20_000), |_, _| [200; 3]);
+    for resize in [Resize::Stretch, Resize::Letterbox, Resize::Crop] {
+        assert!(take(resize).contains(&200.0), "{resize:?}");
+    }
 }
 
 #[test]
