@@ -7,6 +7,9 @@ use std::path::Path;
 use ndarray::{ArrayD, Axis, IxDyn};
 use ndarray_npy::{NpzReader, ReadNpyError, ReadNpyExt, ReadNpzError, ReadableElement};
 
+mod inflate;
+mod member;
+
 /// An array of one of the element types that are read.
 #[derive(Debug)]
 pub(super) enum Array {
@@ -89,7 +92,7 @@ impl Source for &Path {
         let mut head = Vec::new();
         file.by_ref().take(HEADER).read_to_end(&mut head).and_then(|_| file.rewind()).map_err(other)?;
         if claimed(&head).is_some_and(|n| n > bytes) {
-            return Err(Unread::Other("is truncated: it has fewer elements than its header says".into()));
+            return Err(Unread::Other(TRUNCATED.into()));
         }
         Ok(ArrayD::read_npy(BufReader::new(file))?)
     }
@@ -106,14 +109,22 @@ fn claimed(head: &[u8]) -> Option<u64> {
     dims.map(|d| d.trim_end_matches('L').parse::<u64>().ok()).try_fold(1u64, |n, d| Some(n.saturating_mul(d?)))
 }
 
+const TRUNCATED: &str = "is truncated: it has fewer elements than its header says";
+
 /// An array of an archive.
 pub(super) struct Member<'a> {
+    pub path: &'a Path,
     pub archive: &'a mut NpzReader<BufReader<File>>,
     pub name: &'a str,
 }
 
 impl Source for Member<'_> {
     fn read<T: ReadableElement>(&mut self) -> Result<ArrayD<T>, Unread> {
+        let mut file = File::open(self.path).map_err(|e| Unread::Other(e.to_string()))?;
+        let start = member::start(&mut file, self.name, HEADER);
+        if start.is_some_and(|s| claimed(&s.head).is_some_and(|n| n > s.at_most)) {
+            return Err(Unread::Other(TRUNCATED.into()));
+        }
         self.archive.by_name(self.name).map_err(|e| match e {
             ReadNpzError::Npy(e) => e.into(),
             ReadNpzError::Zip(e) => Unread::Other(e.to_string()),

@@ -94,7 +94,7 @@ impl<'p> Archive<'p> {
     fn read(&mut self, name: &str) -> Result<Array> {
         match &mut self.members {
             None => Array::read(&mut self.path).map_err(|e| bad(self.path, e)),
-            Some(members) => Array::read(&mut Member { archive: &mut members.reader, name })
+            Some(members) => Array::read(&mut Member { path: self.path, archive: &mut members.reader, name })
                 .map_err(|e| bad(self.path, format!("array '{name}': {e}"))),
         }
     }

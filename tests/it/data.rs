@@ -186,6 +186,49 @@ fn what_does_not_fit_is_said_with_the_way_out() {
     refused(&dir.path().join("absent.npy"), &[input("in", &[1, 2])], &how, &["No such file"]);
 }
 
+/// An archive of one array, deflated, with a header that says another shape.
+#[test]
+fn an_archive_that_claims_more_than_it_can_hold_is_refused_before_memory_is() {
+    let dir = folder();
+    let path = dir.path().join("huge.npz");
+    let mut header =
+        b"\x93NUMPY\x01\x00\x76\x00{'descr': '|i1', 'fortran_order': False, 'shape': (99999999999999, 2), }".to_vec();
+    header.resize(127, b' ');
+    header.push(b'\n');
+    for deflate in [false, true] {
+        std::fs::write(&path, archive("x.npy", &header, deflate)).unwrap();
+        refused(&path, &[input("in", &[1, 2])], &Preparation::default(), &["'x'", "truncated"]);
+    }
+}
+
+/// A zip archive of one member, in the terms of its specification; deflated as one block that is stored.
+fn archive(name: &str, content: &[u8], deflate: bool) -> Vec<u8> {
+    let length = (content.len() as u16).to_le_bytes();
+    let block = [&[1][..], &length, &length.map(|b| !b), content].concat();
+    let data = if deflate { block } else { content.to_vec() };
+    let crc = content.iter().fold(!0u32, |crc, &b| {
+        (0..8).fold(crc ^ u32::from(b), |c, _| if c & 1 == 1 { c >> 1 ^ 0xedb8_8320 } else { c >> 1 })
+    });
+    let method = if deflate { 8u16 } else { 0 };
+    let common = [
+        &20u16.to_le_bytes()[..],
+        &[0; 2],
+        &method.to_le_bytes(),
+        &[0; 4],
+        &(!crc).to_le_bytes(),
+        &(data.len() as u32).to_le_bytes(),
+        &(content.len() as u32).to_le_bytes(),
+        &(name.len() as u16).to_le_bytes(),
+        &[0; 2],
+    ]
+    .concat();
+    let local = [b"PK\x03\x04", &common[..], name.as_bytes(), &data].concat();
+    let entry = [b"PK\x01\x02", &[20, 0][..], &common, &[0; 14], name.as_bytes()].concat();
+    let sizes = [(entry.len() as u32).to_le_bytes(), (local.len() as u32).to_le_bytes()].concat();
+    let end = [b"PK\x05\x06", &[0; 4][..], &[1, 0, 1, 0], &sizes, &[0; 2]].concat();
+    [local, entry, end].concat()
+}
+
 #[test]
 fn half_precision_and_nan_are_named() {
     let dir = folder();
