@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use crate::couple::payload::Edit;
 use crate::couple::{Coupling, Facts, Gone};
 use crate::error::{Error, Result};
+use crate::lossless::Fold;
 use crate::model::proto::{DataType, NodeProto, TensorProto};
 use crate::model::{ModelProto, NodeId, Source, Tensor, ValueId};
 use crate::op::{Owner, Slot};
@@ -20,11 +21,17 @@ pub use soft::soften;
 
 /// Cuts. Errors where a shape that the model computes would be wrong; couplings made by [`crate::couple::couple`] exclude that.
 pub fn cut(facts: &Facts<'_>, coupling: &Coupling, gone: &Gone) -> Result<ModelProto> {
+    cut_folding(facts, coupling, gone, &[])
+}
+
+/// Cuts, and puts new biases where constants are folded into them. Errors as [`cut`] does.
+pub fn cut_folding(facts: &Facts<'_>, coupling: &Coupling, gone: &Gone, folds: &[Fold]) -> Result<ModelProto> {
     let edits = coupling.payload_edits(facts, gone)?.map_err(|c| {
         Error::internal(format!("{} {}", facts.graph.node(c.node).op(), c.reason)).at(facts.graph.node(c.node).name())
     })?;
     let mut cutter = Cutter::new(facts);
     cutter.constants(coupling, gone)?;
+    cutter.biases(coupling, gone, folds)?;
     cutter.integers(&edits);
     cutter.attributes(coupling, gone);
     cutter.shuffles(coupling, gone);
@@ -49,6 +56,23 @@ impl<'a> Cutter<'a> {
         let proto = facts.graph.model().proto().clone();
         let names = sweep::all_names(&proto);
         Self { facts, proto, names, made: Vec::new() }
+    }
+
+    /// Gives nodes biases of their own, of which what goes is cut.
+    fn biases(&mut self, coupling: &Coupling, gone: &Gone, folds: &[Fold]) -> Result<()> {
+        for fold in folds {
+            let node = self.facts.graph.node(fold.node);
+            let lost = node.output(0).and_then(|y| coupling.statements.axis_of(y, 1)).map_or(&[][..], |a| gone.of(a));
+            let kept: Vec<usize> = (0..fold.bias.len()).filter(|o| lost.binary_search(o).is_err()).collect();
+            let old = node.input(fold.slot).map(|v| self.facts.graph.name(v).to_owned());
+            let name = self.fresh(&old.unwrap_or_else(|| format!("{}_bias", node.name())));
+            self.add_initializer(fold.bias.select(0, &kept)?.to_proto(&name));
+            if let Some(node) = self.node(fold.node) {
+                node.input.resize(node.input.len().max(fold.slot + 1), String::new());
+                node.input[fold.slot] = name;
+            }
+        }
+        Ok(())
     }
 
     /// Writes the integers that count what was cut.

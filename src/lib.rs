@@ -12,6 +12,7 @@
 //! | read, write | [`model`] | a file | a [`Model`], and back: what no stage edits is written as it was |
 //! | shape | [`shape`] | dims of inputs | dims of every value, and once more where open dims are larger |
 //! | couple | [`couple`] | what the rules of [`op`] say | units, coupled groups, and what holds the other channels |
+//! | lossless | [`lossless`] | weights and units | the units that can go and change nothing |
 //! | score | [`score`] | the filters of each group | a score for each unit |
 //! | plan | [`plan`] | a budget | the units that go |
 //! | cut | [`cut`] | the coordinates that go | the file's content without them |
@@ -83,6 +84,7 @@ pub mod couple;
 pub mod cut;
 pub mod data;
 pub mod error;
+pub mod lossless;
 pub mod model;
 pub mod op;
 pub mod pipeline;

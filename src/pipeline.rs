@@ -17,6 +17,7 @@ mod evaluate;
 mod gate;
 mod inexact;
 mod judge;
+mod lossless;
 mod obey;
 mod output;
 mod soft;
@@ -112,7 +113,8 @@ pub fn prune(model: &Model, options: &PruneOptions, to: Destination<'_>) -> Resu
     clock.lap("plan");
     let gone = plan.gone(&coupling)?;
     let removed = coupling.removed(&facts, &gone);
-    let made = || options.form.make(&facts, &coupling, &gone);
+    let folds = lossless::biases(&options.what, &facts, &coupling, &gone)?;
+    let made = || options.form.make(&facts, &coupling, &gone, &folds);
     let mut proto = if plan.is_empty() { model.proto().clone() } else { made()? };
     if options.stamp {
         stamp::stamp(&mut proto, model, &plan);
@@ -154,6 +156,9 @@ pub fn prune(model: &Model, options: &PruneOptions, to: Destination<'_>) -> Resu
         &after,
     );
     options.form.describe(&mut report, (&facts, &coupling, &gone), options)?;
+    if options.what.is_lossless() {
+        report.lossless = Some(lossless::reasons(&facts, &coupling, &plan)?);
+    }
     report.notes.extend(notes);
     options.measures.decide(&mut report);
     if report.refused.is_none() {

@@ -9,6 +9,7 @@ mod authors;
 mod budget;
 mod choice;
 mod limits;
+mod lossless;
 mod nodes;
 mod price;
 mod strand;
@@ -30,6 +31,8 @@ pub enum Budget {
     CutFlops(f64),
     /// At least this share of the parameters, and as little more as single units allow.
     CutParams(f64),
+    /// All that can go and change nothing.
+    Lossless,
 }
 
 /// Which groups may lose units.

@@ -96,6 +96,8 @@ pub enum Budget {
     CutFlops(f64),
     /// A share of the parameters.
     CutParams(f64),
+    /// All that can go and change nothing.
+    Lossless(bool),
 }
 
 /// What was set apart of a plan; for the reader: what goes is said by the groups.
@@ -271,6 +273,21 @@ impl OutputFidelity {
     }
 }
 
+/// Units of a group that changed nothing, by reason.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LosslessGroup {
+    /// Its number.
+    pub id: usize,
+    /// Its name.
+    pub name: String,
+    /// Units that are zero.
+    pub zero: Vec<usize>,
+    /// Units that are constant, and were folded into biases.
+    pub constant: Vec<usize>,
+    /// Units that nothing reads.
+    pub unread: Vec<usize>,
+}
+
 /// How often each operator occurs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpCounts {
@@ -315,6 +332,9 @@ pub struct Report {
     /// Whether the channels were set to zero, and stay.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub soft: bool,
+    /// Which units went for which reason, where only that went which changes nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lossless: Option<Vec<LosslessGroup>>,
     /// `verification`, `gate` or `unverified`, where the model was withheld.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,

@@ -17,6 +17,7 @@ mod form;
 mod healed;
 mod inputs;
 mod judge;
+mod lossless;
 mod noise;
 mod pair;
 mod pairing;
@@ -137,6 +138,20 @@ impl Verification {
         }
     }
 
+    /// Takes down how a proof ended. Errors where one of the models is malformed.
+    fn ended(&mut self, proof: std::result::Result<(), Halt>) -> Result<()> {
+        match proof {
+            Ok(()) => {}
+            Err(Halt::Wrong(difference)) => self.fail(difference),
+            Err(Halt::CannotRun(e)) => {
+                self.status = Status::Unverified;
+                self.reason = Some(e.to_string());
+            }
+            Err(Halt::Malformed(e)) => return Err(e),
+        }
+        Ok(())
+    }
+
     fn fail(&mut self, difference: Difference) {
         self.status = Status::Failed;
         let at = if difference.node.is_empty() { String::new() } else { format!("node '{}': ", difference.node) };
@@ -156,21 +171,23 @@ pub fn soft(case: &Case<'_>) -> Result<Verification> {
     verified(case, Form::Zeroed)
 }
 
+/// Proves a cut that changes nothing: the pruned model computes what the original does, without masks, wherever that is kept; and without the
+/// constants that its biases have taken up it equals the masked original as every cut does. Errors only where one of the models is malformed.
+pub fn lossless(case: &Case<'_>) -> Result<Verification> {
+    let unfolded = lossless::unfolded(case)?;
+    let mut v = verified(&Case { pruned: &unfolded, ..*case }, Form::Cut)?;
+    if v.status == Status::Passed {
+        let proof = lossless::prove(case, &unfolded, &mut v);
+        v.ended(proof)?;
+    }
+    Ok(v)
+}
+
 fn verified(case: &Case<'_>, form: Form) -> Result<Verification> {
     let mut v = Verification::new();
-    match prove(case, form, &mut v) {
-        Ok(()) => Ok(v),
-        Err(Halt::Wrong(difference)) => {
-            v.fail(difference);
-            Ok(v)
-        }
-        Err(Halt::CannotRun(e)) => {
-            v.status = Status::Unverified;
-            v.reason = Some(e.to_string());
-            Ok(v)
-        }
-        Err(Halt::Malformed(e)) => Err(e),
-    }
+    let proof = prove(case, form, &mut v);
+    v.ended(proof)?;
+    Ok(v)
 }
 
 /// Proves that the two models have the same nodes, and the pruned one the original's constants at the kept coordinates; nothing is run.

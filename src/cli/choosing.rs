@@ -19,6 +19,9 @@ pub(super) struct Choosing {
     /// At least this share of the parameters goes, and as little more as single channels allow.
     #[arg(long, value_name = "R", group = "how_much")]
     cut_params: Option<f64>,
+    /// Remove only what changes nothing: units that are zero, constant (folded into biases) or unread.
+    #[arg(long, group = "how_much", conflicts_with = "allow_inexact")]
+    lossless: bool,
     /// How a budget is split over the groups: at one rate for all.
     #[arg(long, value_name = "HOW", default_value = "uniform", value_parser = ["uniform"])]
     allocate: String,
@@ -54,7 +57,7 @@ enum ScopeName {
 }
 
 const NO_BUDGET: &str = "say how much is to go: --rate 0.3 (this share of the channels of every group), --cut-flops 0.3 or \
-                         --cut-params 0.3 (this share of the multiply-adds or parameters)";
+                         --cut-params 0.3 (this share of the multiply-adds or parameters), or --lossless (what changes nothing)";
 
 impl Choosing {
     /// The choice. Errors where nothing says how much is to go.
@@ -76,8 +79,12 @@ impl Choosing {
     }
 
     fn budget(&self) -> Result<Budget, Failure> {
-        let given =
-            [self.rate.map(Budget::Rate), self.cut_flops.map(Budget::CutFlops), self.cut_params.map(Budget::CutParams)];
+        let given = [
+            self.rate.map(Budget::Rate),
+            self.cut_flops.map(Budget::CutFlops),
+            self.cut_params.map(Budget::CutParams),
+            self.lossless.then_some(Budget::Lossless),
+        ];
         let budget = given.into_iter().flatten().next().ok_or_else(|| Failure::Usage(NO_BUDGET.into()))?;
         budget.check()?;
         Ok(budget)

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::graph::{Graph, Node, Source, ValueId};
-use super::proto::DataType;
+use super::proto::{DataType, NodeProto};
 use super::tensor::{Tensor, element_bits};
 use crate::error::Result;
 
@@ -207,6 +207,11 @@ impl Constants {
             element: value.data,
         })
     }
+}
+
+/// The first output of a node on the given inputs; `None` where its operator is not one that constants and shapes are made with.
+pub(crate) fn computed(node: &NodeProto, inputs: &[Option<Tensor>], opset: i64) -> Option<Tensor> {
+    fold::compute(node, inputs, opset)
 }
 
 fn is_float(dtype: DataType) -> bool {

@@ -57,6 +57,7 @@ impl Cut<'_> {
         };
         let Some(aside) = self.aside else {
             return match self.options.form {
+                Form::Hard if self.options.what.is_lossless() => verify::lossless(case),
                 Form::Hard => verify::verify(case),
                 Form::Soft => verify::soft(case),
             };

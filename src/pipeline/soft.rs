@@ -3,8 +3,9 @@
 use super::PruneOptions;
 use super::summary::count_costs;
 use crate::couple::{Coupling, Facts, Gone};
-use crate::cut::{cut, soften};
+use crate::cut::{cut, cut_folding, soften};
 use crate::error::{Error, ErrorKind, Result};
+use crate::lossless::Fold;
 use crate::model::{Model, ModelProto};
 use crate::report::{Report, text};
 
@@ -21,16 +22,29 @@ pub enum Form {
 impl Form {
     /// Errors where an option does not go with the form.
     pub(super) fn check(self, options: &PruneOptions) -> Result<()> {
-        let clash = self == Self::Soft && options.what.allow_inexact();
-        let reason = "soft pruning equals the masked original, which channels of which the removal changes a statistic do not: \
-                      choose one of soft and inexact";
-        if clash { Err(Error::new(ErrorKind::BadOption(reason.into()))) } else { Ok(()) }
+        let reason = match self {
+            Self::Soft if options.what.allow_inexact() => {
+                "soft pruning equals the masked original, which channels of which the removal changes a statistic do not: \
+                 choose one of soft and inexact"
+            }
+            Self::Soft if options.what.is_lossless() => {
+                "what can go and change nothing needs no zeros in its place: choose one of soft and lossless"
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::new(ErrorKind::BadOption(reason.into())))
     }
 
     /// The model without the channels, or with zeros in their place. Errors where a shape that the model computes would be wrong.
-    pub(super) fn make(self, facts: &Facts<'_>, coupling: &Coupling, gone: &Gone) -> Result<ModelProto> {
+    pub(super) fn make(
+        self,
+        facts: &Facts<'_>,
+        coupling: &Coupling,
+        gone: &Gone,
+        folds: &[Fold],
+    ) -> Result<ModelProto> {
         match self {
-            Self::Hard => cut(facts, coupling, gone),
+            Self::Hard => cut_folding(facts, coupling, gone, folds),
             Self::Soft => soften(facts, coupling, gone),
         }
     }

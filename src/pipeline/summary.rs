@@ -56,6 +56,7 @@ pub(super) fn costs(before: &Model, after: &Model, shapes: &InputShapes) -> Resu
         gates: Vec::new(),
         exact: true,
         soft: false,
+        lossless: None,
         refused: None,
         refused_reason: None,
         obstacles: Vec::new(),

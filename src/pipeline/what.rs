@@ -54,6 +54,7 @@ impl What {
                 "its width cannot be cut to a multiple at this rate"
             }
             Self::Choose(Choice { budget: Budget::Rate(_), .. }) => "it has too few channels for this rate",
+            Self::Choose(Choice { budget: Budget::Lossless, .. }) => "none of its channels is zero, constant or unread",
             Self::Choose(_) => "the budget is met without it",
             Self::Obey(_) => "the plan takes none",
         }
@@ -102,5 +103,6 @@ fn budget(budget: Budget) -> data::Budget {
         Budget::Rate(rate) => data::Budget::Rate(rate),
         Budget::CutFlops(share) => data::Budget::CutFlops(share),
         Budget::CutParams(share) => data::Budget::CutParams(share),
+        Budget::Lossless => data::Budget::Lossless(true),
     }
 }

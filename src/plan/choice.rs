@@ -4,7 +4,7 @@ use super::limits::{Bound, Bounds, bounds};
 use super::strand::Strand;
 use super::ties::Ties;
 use super::wish::{planned, quota, settle};
-use super::{Budget, Limits, Plan, Prices, Scope, Wish, authors, budget, widths};
+use super::{Budget, Limits, Plan, Prices, Scope, Wish, authors, budget, lossless, widths};
 use crate::couple::{Coupling, Facts};
 use crate::error::{Error, ErrorKind, Result};
 use crate::score::{self, Ranking, Scores};
@@ -56,12 +56,17 @@ pub fn decide(facts: &Facts<'_>, coupling: &Coupling, choice: &Choice) -> Result
     if let Budget::Rate(rate) = choice.budget {
         choice.ranking.check_at(rate)?;
     }
-    let most = if matches!(choice.budget, Budget::Rate(_)) { 1.0 } else { MOST_FOR_BUDGETS };
+    let is_share = matches!(choice.budget, Budget::CutFlops(_) | Budget::CutParams(_));
+    let most = if is_share { MOST_FOR_BUDGETS } else { 1.0 };
     let bounds = bounds(facts, coupling, choice, most)?;
-    let scores = score::score(facts, coupling, &choice.ranking)?;
     let widths = choice.limits.round_to.map_or(Vec::new(), |n| widths::widths(facts, coupling, n));
     let ties = Ties::new(coupling, widths);
     let mut decision = Decision { plan: Plan::default(), left: bounds.left.clone(), notes: bounds.notes.clone() };
+    if choice.budget == Budget::Lossless {
+        decision.plan = lossless::plan(facts, coupling, &ties, &bounds)?;
+        return Ok(decision);
+    }
+    let scores = score::score(facts, coupling, &choice.ranking)?;
     let prices = Prices::new(facts, coupling);
     let under = under(choice, most);
     match choice.budget {
@@ -74,6 +79,7 @@ pub fn decide(facts: &Facts<'_>, coupling: &Coupling, choice: &Choice) -> Result
             let want = Want { share, of: "parameters", option: "--cut-params", under, price: &|n| prices.params(n) };
             want.decide(coupling, &ties, &bounds, &scores, &mut decision)?;
         }
+        Budget::Lossless => {}
     }
     decision.notes.extend(authors::notes(choice, coupling, &decision.plan));
     Ok(decision)
@@ -167,6 +173,7 @@ impl Budget {
             Self::Rate(r) => ("--rate", r),
             Self::CutFlops(r) => ("--cut-flops", r),
             Self::CutParams(r) => ("--cut-params", r),
+            Self::Lossless => return Ok(()),
         };
         if share > 0.0 && share < 1.0 {
             return Ok(());

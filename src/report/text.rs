@@ -9,6 +9,7 @@ use anstyle::{AnsiColor, Style};
 use super::{Cost, LayerChange, LayerCost, Report, Verification};
 
 mod inspection;
+mod lossless;
 mod measured;
 mod name;
 mod norms;
@@ -46,6 +47,9 @@ pub fn report(r: &Report, all: bool) -> String {
         let _ = writeln!(out, "{}", proof(v));
     }
     out.push_str(&measured::measured(r));
+    if let Some(groups) = &r.lossless {
+        out.push_str(&lossless::groups(groups, all));
+    }
     if let Some(o) = standing_in_the_way(r) {
         let _ = writeln!(out, "largest obstacle: {o}");
     }

@@ -125,16 +125,19 @@ fn is_zeroed(
         return a.data == b.data;
     }
     let Some(lost) = Kept::lost(kept, &a.dims) else { return false };
-    let (width, count) = (a.data.len().checked_div(a.len()).unwrap_or(0), a.len());
-    if width * count != a.data.len() {
-        return a.data == b.data && !must_be_zero(node.op(), slot);
+    let strict = must_be_zero(node.op(), slot);
+    let width = a.data.len().checked_div(a.len()).unwrap_or(0);
+    if width * a.len() != a.data.len() || width == 0 {
+        return a.data == b.data && !strict;
     }
-    let part = |t: &Tensor, f: usize| t.data[f * width..(f + 1) * width].to_vec();
-    let zero = |f: usize| points.map_or_else(|| Some(vec![0; width]), |p| zero_point(&p.tensor(), node, &a, f));
-    (0..count).all(|f| match (part(&a, f) == part(&b, f), lost[f]) {
-        (same, false) => same,
-        (true, true) if !must_be_zero(node.op(), slot) => true,
-        (_, true) => zero(f).is_some_and(|z| z == part(&b, f)),
+    let is_zero = |f: usize, part: &[u8]| match points {
+        None => part.iter().all(|byte| *byte == 0),
+        Some(p) => zero_point(&p.tensor(), node, &a, f).is_some_and(|z| z == part),
+    };
+    let parts = a.data.chunks_exact(width).zip(b.data.chunks_exact(width));
+    parts.zip(&lost).enumerate().all(|(f, ((x, y), lost))| match lost {
+        false => x == y,
+        true => (x == y && !strict) || is_zero(f, y),
     })
 }
 

@@ -31,7 +31,7 @@ impl From<Error> for Halt {
 }
 
 /// Runs at the given inputs.
-const SAMPLES: u64 = 2;
+pub(super) const SAMPLES: u64 = 2;
 
 /// Below this, the masks change nothing that rounding would not.
 const INSENSITIVE: f64 = 1e-6;
@@ -198,7 +198,7 @@ impl Judge<'_> {
     }
 }
 
-fn does_not_run(pruned: &Model, error: &Error) -> Halt {
+pub(super) fn does_not_run(pruned: &Model, error: &Error) -> Halt {
     let first = pruned.graph_proto().node.first().map_or("", node_name);
     let node = error.node.clone().unwrap_or_else(|| first.to_owned());
     let reason = format!("the original runs, the pruned model does not: {error}");

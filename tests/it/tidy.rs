@@ -13,15 +13,19 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("op", &["model", "shape"]),
     ("cost", &["model", "shape", "op"]),
     ("couple", &["model", "shape", "op"]),
+    ("lossless", &["model", "couple", "op"]),
     ("score", &["model", "couple", "op"]),
-    ("plan", &["model", "op", "cost", "couple", "score"]),
-    ("cut", &["model", "couple", "plan", "op"]),
+    ("plan", &["model", "op", "cost", "couple", "lossless", "score"]),
+    ("cut", &["model", "couple", "lossless", "plan", "op"]),
     ("verify", &["model", "runtime"]),
     ("report", &[]),
     ("build", &["model"]),
     (
         "pipeline",
-        &["model", "runtime", "shape", "op", "cost", "couple", "score", "plan", "cut", "verify", "report", "data"],
+        &[
+            "model", "runtime", "shape", "op", "cost", "couple", "lossless", "score", "plan", "cut", "verify",
+            "report", "data",
+        ],
     ),
 ];
 

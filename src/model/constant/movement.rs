@@ -97,7 +97,7 @@ pub(crate) fn transpose(x: &Tensor, perm: Option<&[i64]>) -> Option<Tensor> {
     by_index(x, dims, |at, from| perm.iter().zip(at).for_each(|(&k, &i)| from[k] = i))
 }
 
-pub(super) fn concat(parts: &[&Tensor], axis: i64) -> Option<Tensor> {
+pub(crate) fn concat(parts: &[&Tensor], axis: i64) -> Option<Tensor> {
     let first = parts.first()?;
     let a = from_front(axis, first.dims.len())?;
     let width = element_bits(first.dtype).filter(|b| *b >= 8)? / 8;
@@ -172,7 +172,7 @@ pub(super) fn expand(x: &Tensor, shape: &[i64]) -> Option<Tensor> {
 }
 
 /// Both operands at the dims they broadcast to.
-pub(super) fn broadcast(a: &Tensor, b: &Tensor) -> Option<(Tensor, Tensor)> {
+pub(crate) fn broadcast(a: &Tensor, b: &Tensor) -> Option<(Tensor, Tensor)> {
     let dims = joint_dims(&a.dims, &b.dims)?;
     Some((stretch(a, dims.clone())?, stretch(b, dims)?))
 }

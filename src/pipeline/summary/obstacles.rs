@@ -75,6 +75,9 @@ pub(super) fn reasons<'a>(source: &Source<'a>) -> HashMap<&'a str, String> {
 pub(super) fn nothing_to_remove(source: &Source<'_>, obstacles: &[Obstacle]) -> String {
     let why = match obstacles.first() {
         _ if matches!(source.what, What::Obey(_)) => "the plan's groups lose nothing".to_owned(),
+        _ if source.what.is_lossless() && !source.plan.groups.is_empty() => {
+            "no unit is zero, constant or unread".to_owned()
+        }
         _ if !source.plan.groups.is_empty() => "every group is too small for this rate".to_owned(),
         _ if !source.coupling.groups.is_empty() => "no group may lose any (--scope, --keep, --only)".to_owned(),
         Some(o) => {
@@ -118,6 +121,9 @@ fn unplanned(source: &Source<'_>, layer: NodeId) -> Option<&'static str> {
     match planned {
         _ if matches!(source.what, What::Obey(_)) && planned.is_none_or(|p| p.remove.is_empty()) => {
             Some("the plan leaves it alone")
+        }
+        Some(p) if p.remove.is_empty() && source.what.is_lossless() => {
+            Some("none of its channels is zero, constant or unread")
         }
         Some(p) if p.remove.is_empty() && in_blocks => {
             Some("grouped convolutions want equally many from each of their groups, which this rate does not give")
