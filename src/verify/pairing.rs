@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::model::constant::Known;
 use crate::model::proto::{AttributeProto, DataType, NodeProto};
 use crate::model::removed::Kept;
-use crate::model::{Constants, Dims, Graph, Node, Removed, Tensor};
+use crate::model::{Constants, Dims, Graph, Model, Node, Removed, Tensor};
 use crate::runtime;
 
 /// A constant operand of a pair of nodes.
@@ -124,12 +124,25 @@ impl<'a> Pairing<'a> {
             let filled: HashSet<&str> = g.initializer.iter().map(|t| t.name()).collect();
             g.input.iter().filter(|i| !filled.contains(i.name())).cloned().collect::<Vec<_>>()
         };
-        let same = fed(a) == fed(b) && a.output == b.output;
-        (!same).then(|| Difference {
-            node: a.name().into(),
-            value: None,
-            reason: "the graph's inputs or outputs have changed".into(),
-        })
+        let reason = if fed(a) != fed(b) || a.output != b.output {
+            "the graph's inputs or outputs have changed".into()
+        } else {
+            self.meaning_differs()?
+        };
+        Some(Difference { node: a.name().into(), value: None, reason })
+    }
+
+    /// Another version of an operator set, or another body of a local function, may mean something else by the same nodes.
+    fn meaning_differs(&self) -> Option<String> {
+        let (original, pruned) = (self.case.original, self.case.pruned);
+        if original.proto().functions != pruned.proto().functions {
+            return Some("the model's local functions have changed".into());
+        }
+        let mut domains = pruned.graph_proto().node.iter().map(NodeProto::domain);
+        let other = domains.find(|d| original.opset_of(d) != pruned.opset_of(d))?;
+        let version = |m: &Model| m.opset_of(other).map_or("none".into(), |v| v.to_string());
+        let name = if other.is_empty() { "ai.onnx" } else { other };
+        Some(format!("the version of {name} has changed from {} to {}", version(original), version(pruned)))
     }
 
     /// `known_before`: from the file alone, and with the dims that the original has here.

@@ -1,7 +1,7 @@
 //! Pruned files from anywhere: cut by another hand, healed, stamped, sabotaged.
 
 use secateur::build::{GraphBuilder, Op, Val};
-use secateur::model::proto::{NodeProto, StringStringEntryProto, ValueInfoProto};
+use secateur::model::proto::{FunctionProto, NodeProto, StringStringEntryProto, ValueInfoProto};
 use secateur::model::removed::{Kept, Kind};
 use secateur::model::{ModelProto, Removed, Tensor};
 use secateur::report::{PlanFile, Report};
@@ -211,6 +211,8 @@ fn another_structure_is_refused_healed_or_not() {
             let fewer: Vec<usize> = (1..old.dims[0]).collect();
             set_constant(p, &name, &old.select(0, &fewer).unwrap());
         });
+        bench.refuses(healed, &["version of ai.onnx"], |p| p.opset_import[0].version = Some(11));
+        bench.refuses(healed, &["local functions"], |p| p.functions.push(FunctionProto::default()));
         bench.refuses(healed, &["inputs or outputs"], |p| {
             let graph = p.graph.as_mut().unwrap();
             let inner = graph.node[0].output[0].clone();
