@@ -11,6 +11,7 @@ mod explain;
 mod files;
 mod gates;
 mod grouped;
+mod healed;
 mod html;
 mod inexact;
 mod lossless;
