@@ -65,9 +65,15 @@ struct Analysis<'a> {
 
 impl<'a> Analysis<'a> {
     fn new(facts: &'a Facts<'a>) -> Result<Self> {
+        let mut analysis = Self::of_weights(facts)?;
+        analysis.values = Values::of(facts, &analysis.known, &analysis.weights);
+        Ok(analysis)
+    }
+
+    /// Without what follows for values.
+    fn of_weights(facts: &'a Facts<'a>) -> Result<Self> {
         let known = facts.constants.at(facts.graph, facts.dims)?;
-        let weights = Weights::new(facts);
-        let values = Values::of(facts, &known, &weights);
+        let (weights, values) = (Weights::new(facts), Values::default());
         Ok(Self { facts, known, weights, values, live: facts.graph.live() })
     }
 }
@@ -83,27 +89,23 @@ pub fn find(facts: &Facts<'_>, coupling: &Coupling) -> Result<Vec<Vec<Option<Rea
     Ok(coupling.groups.iter().map(of_group).collect())
 }
 
-/// What still hears channels that go, though they should be silent: nodes, and the values and coordinates that they hear. Errors where a
-/// constant is malformed.
-pub fn heard(
-    facts: &Facts<'_>,
-    gone: &dyn Fn(&str, usize) -> Vec<usize>,
-) -> Result<Vec<(NodeId, String, usize, usize)>> {
-    let analysis = Analysis::new(facts)?;
-    let mut out = Vec::new();
-    for node in facts.graph.nodes() {
-        for read in analysis.reads_of(node) {
-            let made = node.output(0).map_or("", |y| facts.graph.name(y));
-            let with = |axis: usize, o: usize| gone(made, axis).contains(&o);
-            let name = facts.graph.name(read.value);
-            for i in gone(name, read.axis) {
-                if !matches!(analysis.verdict(&read, i, &with), Verdict::Zero | Verdict::Unread) {
-                    out.push((node.id, name.to_owned(), read.axis, i));
-                }
-            }
-        }
-    }
-    Ok(out)
+/// A channel that a contraction hears.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// The contraction's name.
+    pub node: String,
+    /// The value that it reads.
+    pub value: String,
+    /// The axis that it sums over.
+    pub axis: usize,
+    /// The coordinate.
+    pub index: usize,
+}
+
+/// The channels that contractions hear of those that `silent` gives for the axes of values. Errors where a constant is malformed.
+pub fn heard(facts: &Facts<'_>, silent: &dyn Fn(&str, usize) -> Vec<usize>) -> Result<Vec<Heard>> {
+    let heard = Analysis::of_weights(facts)?.heard(silent);
+    if heard.is_empty() { Ok(heard) } else { Ok(Analysis::new(facts)?.heard(silent)) }
 }
 
 /// The axes of values that all readers see alike.
@@ -120,6 +122,24 @@ impl Places {
 }
 
 impl Analysis<'_> {
+    fn heard(&self, silent: &dyn Fn(&str, usize) -> Vec<usize>) -> Vec<Heard> {
+        let mut out = Vec::new();
+        for node in self.facts.graph.nodes() {
+            for read in self.reads_of(node) {
+                let made = node.output(0).map_or("", |y| self.facts.graph.name(y));
+                let with = |axis: usize, o: usize| silent(made, axis).contains(&o);
+                let value = self.facts.graph.name(read.value);
+                for index in silent(value, read.axis) {
+                    if !matches!(self.verdict(&read, index, &with), Verdict::Zero | Verdict::Unread) {
+                        let node = node.name().to_owned();
+                        out.push(Heard { node, value: value.into(), axis: read.axis, index });
+                    }
+                }
+            }
+        }
+        out
+    }
+
     fn reason(&self, coupling: &Coupling, places: &Places, unit: &Unit) -> Option<Reason> {
         let own: HashSet<(AxisId, u32)> = unit.coordinates.iter().copied().collect();
         let mut reason = Reason::Zero;

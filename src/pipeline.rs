@@ -110,6 +110,7 @@ pub fn prune(model: &Model, options: &PruneOptions, to: Destination<'_>) -> Resu
     let coupling = couple(&facts)?;
     clock.lap("couple");
     let Decision { plan, left, notes } = analysis.decide(&coupling, &options.what)?;
+    let (plan, loud) = options.form.follow(&facts, &coupling, plan)?;
     clock.lap("plan");
     let gone = plan.gone(&coupling)?;
     let removed = coupling.removed(&facts, &gone);
@@ -159,7 +160,7 @@ pub fn prune(model: &Model, options: &PruneOptions, to: Destination<'_>) -> Resu
     if options.what.is_lossless() {
         report.lossless = Some(lossless::reasons(&facts, &coupling, &plan)?);
     }
-    report.notes.extend(notes);
+    report.notes.extend(notes.into_iter().chain(loud));
     options.measures.decide(&mut report);
     if report.refused.is_none() {
         written.deliver(to)?;

@@ -11,6 +11,7 @@ use crate::couple::Facts;
 use crate::model::{Constants, Node, Tensor, ValueId};
 
 /// What is known of the values that contractions read: for each axis that is summed over, the number that all elements at a coordinate are.
+#[derive(Default)]
 pub(super) struct Values {
     read: HashMap<(ValueId, usize), Vec<Option<f32>>>,
 }

@@ -1,12 +1,15 @@
 //! Soft pruning: the chosen channels are set to zero and stay, so that a network can be trained on and pruned for real later.
 
+use std::collections::HashMap;
+
 use super::PruneOptions;
 use super::summary::count_costs;
-use crate::couple::{Coupling, Facts, Gone};
+use crate::couple::{CoupledGroup, Coupling, Facts, Gone, Partition};
 use crate::cut::{cut, cut_folding, soften};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lossless::Fold;
-use crate::model::{Model, ModelProto};
+use crate::lossless::{Fold, Heard, heard};
+use crate::model::{Constants, Dims, Model, ModelProto, Removed};
+use crate::plan::{Plan, PlannedGroup};
 use crate::report::{Report, text};
 
 /// What becomes of the chosen channels.
@@ -33,6 +36,14 @@ impl Form {
             _ => return Ok(()),
         };
         Err(Error::new(ErrorKind::BadOption(reason.into())))
+    }
+
+    /// The plan as far as the form can follow it, and notes on what it cannot. Errors where a constant is malformed.
+    pub(super) fn follow(self, facts: &Facts<'_>, coupling: &Coupling, plan: Plan) -> Result<(Plan, Vec<String>)> {
+        match self {
+            Self::Hard => Ok((plan, Vec::new())),
+            Self::Soft => silenced(facts, coupling, plan),
+        }
     }
 
     /// The model without the channels, or with zeros in their place. Errors where a shape that the model computes would be wrong.
@@ -83,4 +94,46 @@ impl Form {
         }
         Ok(())
     }
+}
+
+/// The plan without the groups that zeros cannot silence, and a note on each: where a contraction multiplies activations with one another, no
+/// weight of its own keeps a channel silent that an activation function wakes. Errors where a constant is malformed.
+pub(super) fn silenced(facts: &Facts<'_>, coupling: &Coupling, mut plan: Plan) -> Result<(Plan, Vec<String>)> {
+    let mut notes = Vec::new();
+    loop {
+        let gone = plan.gone(coupling)?;
+        let removed = coupling.removed(facts, &gone);
+        let heard = still_heard(facts, &Model::new(soften(facts, coupling, &gone)?)?, &removed)?;
+        let group_of = |h: &Heard| {
+            let axis = coupling.statements.axis_of(facts.graph.find(&h.value)?, h.axis)?;
+            let has = |g: &&CoupledGroup| g.units.iter().any(|u| u.coordinates.contains(&(axis, h.index as u32)));
+            Some((coupling.groups.iter().find(has)?.id, h.node.clone()))
+        };
+        let Some((id, node)) = heard.iter().find_map(group_of) else { return Ok((plan, notes)) };
+        let name = &coupling.groups[id].name;
+        notes.push(format!("'{name}' loses nothing: '{node}' would hear its channels, zero or not"));
+        let together = |p: &&mut PlannedGroup| p.id == id || in_one_partition(coupling, p.id, id);
+        plan.groups.iter_mut().filter(together).for_each(|p| p.remove.clear());
+    }
+}
+
+/// Whether a grouped convolution holds two groups together.
+fn in_one_partition(coupling: &Coupling, a: usize, b: usize) -> bool {
+    let holds = |p: &Partition, g: usize| p.shares.iter().any(|s| s.group == g);
+    coupling.partitions.iter().any(|p| holds(p, a) && holds(p, b))
+}
+
+/// What contractions of a soft file hear of the channels that are silent there.
+fn still_heard(facts: &Facts<'_>, soft: &Model, removed: &[Removed]) -> Result<Vec<Heard>> {
+    let graph = soft.graph()?;
+    let constants = Constants::new(&graph)?;
+    let dims = |id| {
+        let known = constants.get(id).map(|k| k.dims().to_vec());
+        known.or_else(|| facts.dims.get(facts.graph.find(graph.name(id))?).map(<[usize]>::to_vec))
+    };
+    let dims = Dims(graph.value_ids().map(dims).collect());
+    let silent: HashMap<(&str, usize), &Vec<usize>> =
+        removed.iter().map(|r| ((r.value.as_str(), r.axis), &r.indices)).collect();
+    let silent = |value: &str, axis: usize| silent.get(&(value, axis)).map_or(Vec::new(), |i| (*i).clone());
+    heard(&Facts { graph: &graph, constants: &constants, dims: &dims, ..*facts }, &silent)
 }

@@ -3,12 +3,16 @@
 use secateur::Model;
 use secateur::build::networks::{Shortcut, cifar_resnet};
 use secateur::build::{Conv, GraphBuilder, Op, Pool, Val};
-use secateur::model::{ModelProto, Tensor};
+use secateur::couple::{Gone, couple};
+use secateur::cut::{cut, cut_folding};
+use secateur::lossless::folds;
+use secateur::model::removed::Kept;
+use secateur::model::{ModelProto, Removed, Tensor};
 use secateur::pipeline::{Destination, Form, PruneOptions, prune};
-use secateur::plan::{Budget, Choice};
+use secateur::plan::{Budget, Choice, Scope, decide};
 use secateur::report::{LosslessGroup, Report};
 use secateur::runtime::Session;
-use secateur::verify::{self, Case, Status};
+use secateur::verify::{self, Case, Status, Verification};
 
 use crate::support::{Analysed, constant, digits, network, set_constant};
 
@@ -22,6 +26,42 @@ fn run(model: &Model, options: &PruneOptions) -> (Model, Report) {
     let report = prune(model, options, Destination::Bytes(&mut bytes)).unwrap();
     assert_eq!(report.refused, None, "{:?}", report.refused_reason);
     (Model::decode(bytes.into(), "pruned".as_ref()).unwrap(), report)
+}
+
+/// Filters of a network are set to zero, their biases and what follows stay: what then goes as lossless is proved. `Err`: what does not hold.
+/// Returns the units that went.
+pub(crate) fn what_goes_changes_nothing(model: &Model, removed: &[Removed]) -> Result<usize, String> {
+    let mut proto = model.proto().clone();
+    for entry in removed.iter().filter(|r| r.value.ends_with("weight") && r.axis == 0 && r.blocks.is_empty()) {
+        let Some(whole) = constant(&proto, &entry.value) else { continue };
+        let lost = Kept::lost(&[entry.kept()], &whole.dims).unwrap();
+        let zeroed = Tensor::zeros(whole.dtype, whole.dims.clone()).and_then(|z| whole.blend(&z, &lost)).unwrap();
+        set_constant(&mut proto, &entry.value, &zeroed);
+    }
+    let model = Model::new(proto).unwrap();
+    let known = Analysed::new(&model, &[]);
+    let facts = known.facts();
+    let coupling = couple(&facts).map_err(|e| e.to_string())?;
+    let choice = Choice { budget: Budget::Lossless, ..Choice::rate(0.5) };
+    let plan = decide(&facts, &coupling, &choice).map_err(|e| e.to_string())?.plan;
+    let gone = plan.gone(&coupling).map_err(|e| e.to_string())?;
+    let folds = folds(&facts, &coupling, &gone).map_err(|e| e.to_string())?;
+    let cut = cut_folding(&facts, &coupling, &gone, &folds).map_err(|e| e.to_string())?;
+    let v = judged(&known, cut, &coupling.removed(&facts, &gone));
+    match v.status {
+        Status::Passed => Ok(plan.len()),
+        _ => Err(format!("lossless, {:?}: {}", v.status, v.reason.unwrap_or_default())),
+    }
+}
+
+/// The judge's word on a cut that claims to change nothing.
+fn judged(known: &Analysed<'_>, proto: ModelProto, removed: &[Removed]) -> Verification {
+    let pruned = Model::decode(Model::new(proto).unwrap().encode().into(), "pruned".as_ref()).unwrap();
+    let grown = known.shapes.grown.as_ref().map(|g| g.feeds.as_slice());
+    let feeds = &known.shapes.feeds;
+    let values = secateur::verify::Values::Original;
+    let case = Case { original: known.model, pruned: &pruned, removed, values, feeds, grown, tolerance: 1e-4, seed: 0 };
+    verify::lossless(&case).unwrap()
 }
 
 /// What went of the group of that name: zero, constant, unread.
@@ -253,23 +293,16 @@ fn a_cut_that_changes_something_is_refused() {
     assert!(set_constant(&mut proto, "stem.bias", &Tensor::from_floats(vec![16], &[0.75; 16])));
     let model = Model::new(proto).unwrap();
     let known = Analysed::new(&model, &[]);
-    let judge = |proto: ModelProto, removed: &[secateur::model::Removed]| {
-        let pruned = Model::decode(Model::new(proto).unwrap().encode().into(), "pruned".as_ref()).unwrap();
-        let grown = known.shapes.grown.as_ref().map(|g| g.feeds.as_slice());
-        let feeds = &known.shapes.feeds;
-        let values = secateur::verify::Values::Original;
-        let case = Case { original: &model, pruned: &pruned, removed, values, feeds, grown, tolerance: 1e-4, seed: 0 };
-        verify::lossless(&case).unwrap().status
-    };
-    let (coupling, _) = known.choose(0.5, secateur::plan::Scope::All);
+    let judge = |proto: ModelProto, removed: &[Removed]| judged(&known, proto, removed).status;
+    let (coupling, _) = known.choose(0.5, Scope::All);
     let stem = coupling.groups.iter().find(|g| g.name == "/stem/Conv").unwrap();
-    let gone = |u: usize| secateur::couple::Gone::new(std::iter::once(&stem.units[u]));
+    let gone = |u: usize| Gone::new(std::iter::once(&stem.units[u]));
     let facts = known.facts();
-    let folds = secateur::lossless::folds(&facts, &coupling, &gone(9)).unwrap();
-    let right = secateur::cut::cut_folding(&facts, &coupling, &gone(9), &folds).unwrap();
+    let folds = folds(&facts, &coupling, &gone(9)).unwrap();
+    let right = cut_folding(&facts, &coupling, &gone(9), &folds).unwrap();
     let removed = coupling.removed(&facts, &gone(9));
     assert_eq!(judge(right.clone(), &removed), Status::Passed);
-    let unfolded = secateur::cut::cut(&facts, &coupling, &gone(9)).unwrap();
+    let unfolded = cut(&facts, &coupling, &gone(9)).unwrap();
     assert_eq!(judge(unfolded, &removed), Status::Failed, "the constant is lost");
     let bias = right.graph.as_ref().unwrap().node.iter().find(|n| n.name() == "/b/Conv").unwrap().input[2].clone();
     let mut shifted = right.clone();
@@ -277,6 +310,6 @@ fn a_cut_that_changes_something_is_refused() {
     values[3] += 0.05;
     set_constant(&mut shifted, &bias, &Tensor::from_floats(vec![12], &values));
     assert_eq!(judge(shifted, &removed), Status::Failed, "a bias is off");
-    let heard = secateur::cut::cut(&facts, &coupling, &gone(3)).unwrap();
+    let heard = cut(&facts, &coupling, &gone(3)).unwrap();
     assert_eq!(judge(heard, &coupling.removed(&facts, &gone(3))), Status::Failed, "the unit is heard");
 }

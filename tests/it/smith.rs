@@ -63,6 +63,7 @@ fn random_networks_are_cut_right() {
     eprintln!("{tally}");
     assert!(tally.cut * 10 > cases as usize * 8, "only {} of {cases} networks lost anything", tally.cut);
     assert!(tally.second * 10 > tally.cut * 6, "the second judge spoke of {} of {} only", tally.second, tally.cut);
+    assert!(tally.free * 10 > tally.cut * 5, "only {} of {} networks lost zeros and constants", tally.free, tally.cut);
     let whole: Vec<&str> = tally.never_cut();
     assert!(whole.is_empty(), "these kinds were never cut: {whole:?}\n{tally}");
 }
@@ -73,6 +74,8 @@ struct Tally {
     cut: usize,
     units: usize,
     second: usize,
+    /// Networks of which zero or constant units went and changed nothing.
+    free: usize,
     /// By kind: networks that have it, and those in which a value or a weight of it lost something.
     kinds: BTreeMap<&'static str, (usize, usize)>,
 }
@@ -87,6 +90,7 @@ impl Tally {
             let Ok(outcome) = outcome else { continue };
             tally.cut += usize::from(outcome.units > 0);
             tally.units += outcome.units;
+            tally.free += usize::from(outcome.free > 0);
             tally.second += usize::from(outcome.units > 0 && outcome.second);
             let touched: BTreeSet<&str> = outcome.removed.iter().filter_map(|r| kind_of(&r.value)).collect();
             for kind in net.kinds() {
@@ -106,7 +110,11 @@ impl Tally {
 
 impl std::fmt::Display for Tally {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(f, "{} networks lost {} units; the second judge spoke of {}", self.cut, self.units, self.second)?;
+        writeln!(
+            f,
+            "{} networks lost {} units; the second judge spoke of {}; zeros and constants went from {}",
+            self.cut, self.units, self.second, self.free
+        )?;
         self.kinds.iter().try_for_each(|(kind, (all, cut))| writeln!(f, "{kind:>18} cut in {cut} of {all}"))
     }
 }

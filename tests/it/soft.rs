@@ -56,6 +56,7 @@ pub(crate) fn soft_stands_for(
         if same.status != Status::Passed {
             return Err(format!("hard after soft: {}", same.reason.unwrap_or_default()));
         }
+        every_zero_is_found(&later, &coupled, plan)?;
     }
     Ok(soft)
 }
@@ -90,6 +91,16 @@ fn channels<'g>((known, coupling): (&'g Analysed<'_>, &Coupling), unit: &Unit) -
     let mut out: Vec<_> = unit.coordinates.iter().filter_map(place).collect();
     out.sort_unstable();
     out
+}
+
+/// All units of the soft file that are zero can go and change nothing.
+fn every_zero_is_found(known: &Analysed<'_>, coupling: &Coupling, plan: &Plan) -> Result<(), String> {
+    let found = secateur::lossless::find(&known.facts(), coupling).map_err(|e| e.to_string())?;
+    let of = |p: &PlannedGroup| p.remove.iter().copied().find(|&u| found[p.id][u].is_none()).map(|u| (p.id, u));
+    match plan.groups.iter().find_map(of) {
+        Some((id, u)) => Err(format!("unit {u} of {} is zero, and lossless does not know", coupling.groups[id].name)),
+        None => Ok(()),
+    }
 }
 
 /// Every criterion takes the units that are zero before all others.
@@ -216,6 +227,34 @@ fn divisors_and_slopes_stay() {
     let (soft, _) = pruned(&model, 0.5, Form::Soft);
     assert_eq!(constant(soft.proto(), "slope"), constant(model.proto(), "slope"));
     assert!(soft.graph_proto().initializer.iter().all(|t| t.name() != "divisor" || Tensor::from_proto(t).unwrap().floats().unwrap().iter().all(|v| *v > 0.0)));
+}
+
+/// `q k^T`, where an activation function lets zeros speak: on one side alone, zeros on the other keep the product silent.
+#[test]
+fn channels_that_zeros_cannot_silence_are_left_alone() {
+    let net = |both: bool| {
+        network(17, |g, x| {
+            let rows = g.reshape(x, &[0, 16, 64], &[1, 16, 64], "/rows");
+            let rows = g.transpose(&rows, &[0, 2, 1], "/turned");
+            let (wq, wk) = (g.weights("q.weight", &[16, 12]), g.weights("k.weight", &[16, 12]));
+            let q = g.node(Op::new("MatMul", "/q"), &[&rows, &wq], &[1, 64, 12]);
+            let q = g.unary("Sigmoid", &q, "/wake");
+            let k = g.node(Op::new("MatMul", "/k"), &[&rows, &wk], &[1, 64, 12]);
+            let k = if both { g.unary("Sigmoid", &k, "/wake2") } else { k };
+            let k = g.transpose(&k, &[0, 2, 1], "/kt");
+            let y = g.node(Op::new("MatMul", "/scores"), &[&q, &k], &[1, 64, 64]);
+            g.flatten(&y, "/flat")
+        })
+    };
+    let lost = |report: &Report| {
+        let groups = &report.plan.as_ref().unwrap().groups;
+        ["/stem/Conv", "/q"].map(|n| groups.iter().find(|g| g.name == n).map_or(0, |g| g.remove.len()))
+    };
+    let (_, report) = pruned(&net(false), 0.5, Form::Soft);
+    assert_eq!(lost(&report), [8, 6], "{:?}", report.notes);
+    let (_, report) = pruned(&net(true), 0.5, Form::Soft);
+    assert_eq!(lost(&report), [8, 0]);
+    assert!(report.notes.iter().any(|n| n.contains("'/scores' would hear")), "{:?}", report.notes);
 }
 
 #[test]

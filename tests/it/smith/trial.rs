@@ -16,6 +16,7 @@ use secateur::{Model, cost};
 
 use super::net::Net;
 use super::second::{Second, second_opinion};
+use crate::lossless::what_goes_changes_nothing;
 use crate::soft::soft_stands_for;
 use crate::support::Analysed;
 
@@ -23,6 +24,8 @@ use crate::support::Analysed;
 pub(super) struct Outcome {
     /// Units that went.
     pub units: usize,
+    /// Units that went and changed nothing, once their filters were zero.
+    pub free: usize,
     /// What the cut claims.
     pub removed: Vec<Removed>,
     /// Whether the second judge could say anything.
@@ -52,10 +55,11 @@ fn attempt(net: &Net, choice: u64) -> Result<Outcome, String> {
         dims_follow(&known, &pruned, &removed, &grown.dims, &grown.feeds)?;
     }
     soft_stands_for(&known, &coupling, &gone, Some(&plan))?;
+    let free = what_goes_changes_nothing(&model, &removed)?;
     let second = second_opinion(&known, &pruned, &removed)?;
     let v = known.judge(pruned.into_proto(), &removed);
     match v.status {
-        Status::Passed => Ok(Outcome { units: plan.len(), removed, second: second == Second::Agrees }),
+        Status::Passed => Ok(Outcome { units: plan.len(), free, removed, second: second == Second::Agrees }),
         _ => Err(format!("{:?}: {}", v.status, v.reason.unwrap_or_default())),
     }
 }
