@@ -26,7 +26,7 @@ enum Bound {
 enum Needs {
     /// The two files.
     Files,
-    /// Their outputs, on samples or seeded inputs.
+    /// Their outputs, on samples: agreement on random inputs says nothing of those that the network is for.
     Outputs,
     /// Labelled samples.
     Evaluate,
@@ -143,6 +143,7 @@ impl Measures {
         }
         for gate in &self.gates {
             let missing = match gate.metric.needs {
+                Needs::Outputs if self.calibrate.is_none() => "inputs to compare outputs on: add --calibrate PATH",
                 Needs::Evaluate if self.evaluate.is_none() => "labelled samples: add --evaluate PATH",
                 Needs::Bench if self.bench.is_none() => "measured runs: add --bench N",
                 _ => continue,

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use ndarray::Array4;
+use ndarray_npy::write_npy;
 use secateur::build::{Conv, GraphBuilder, Op};
 use secateur::pipeline::Gate;
 use secateur::report::Report;
@@ -10,6 +12,13 @@ use crate::cli::{Folder, fails, model, run, text};
 
 fn testdata(name: &str) -> String {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata").join(name).to_string_lossy().into_owned()
+}
+
+/// A file of sixteen small images.
+fn images(f: &Folder) -> String {
+    let path = f.path("images.npy");
+    write_npy(&path, &Array4::from_shape_fn((16, 3, 8, 8), |(n, c, y, x)| (n * c + y * x) as f32 / 64.0)).unwrap();
+    path
 }
 
 /// Prunes to a file with these gates; whether it was written, and the report.
@@ -34,7 +43,7 @@ fn gated(f: &Folder, gates: &[&str], more: &[&str]) -> (bool, Report) {
 fn every_metric_is_bounded_from_both_sides() {
     let f = Folder::new();
     let data = testdata("digits_test.npz");
-    let more = ["--evaluate", &data, "--scale", "1/16", "--bench", "1"];
+    let more = ["--scale", "1/16", "--evaluate", &data, "--calibrate", &data, "--bench", "1"];
     let all: Vec<String> = Gate::metrics().iter().map(|m| format!("{m}>=-1e9")).collect();
     let (met, r) = gated(&f, &all.iter().map(String::as_str).collect::<Vec<_>>(), &more);
     assert!(met && r.gates.len() == 9 && r.gates.iter().all(|g| g.met));
@@ -44,7 +53,7 @@ fn every_metric_is_bounded_from_both_sides() {
             [(">=", -1e-6, true), (">=", 1e-6, false), ("<=", 1e-6, true), ("<=", -1e-6, false)]
         {
             let text = format!("{metric}{bound}{}", v + offset);
-            let (met, r) = gated(&f, &[&text], if metric.starts_with("accuracy") { &more[..4] } else { &[] });
+            let (met, r) = gated(&f, &[&text], &more[..6]);
             assert_eq!(met, holds, "{text}");
             if !holds {
                 let reason = r.refused_reason.unwrap();
@@ -82,10 +91,11 @@ fn one_gate_of_several_is_enough_to_refuse_and_each_is_reported() {
 fn what_does_not_differ_meets_every_bound_on_decibels() {
     let f = Folder::new();
     let out = f.path("same.onnx");
-    let args = ["prune", &model(), "-o", &out, "--rate", "0.01", "--gate", "sqnr_db>=1e6", "--gate", "cosine>=1"];
-    let done = run(&args);
+    let (model, data) = (model(), testdata("digits_test.npz"));
+    let args = ["prune", &model, "-o", &out, "--force", "--rate", "0.01", "--calibrate", &data, "--gate"];
+    let done = run(&[&args[..], &["sqnr_db>=1e6", "--gate", "cosine>=1"]].concat());
     assert!(done.status.success(), "{}{}", text(&done.stdout), text(&done.stderr));
-    let done = run(&["prune", &model(), "-o", &out, "--force", "--rate", "0.01", "--gate", "sqnr_db<=1e6"]);
+    let done = run(&[&args[..], &["sqnr_db<=1e6"]].concat());
     assert_eq!(done.status.code(), Some(3));
 }
 
@@ -99,7 +109,8 @@ fn a_proof_that_fails_comes_before_gates() {
 #[test]
 fn gates_on_outputs_are_decided_without_a_proof_too() {
     let f = Folder::new();
-    let (met, r) = gated(&f, &["cosine>=0.999999"], &["--no-verify"]);
+    let data = testdata("digits_test.npz");
+    let (met, r) = gated(&f, &["cosine>=0.999999"], &["--no-verify", "--calibrate", &data]);
     assert!(!met && r.fidelity.is_some());
 }
 
@@ -114,6 +125,9 @@ fn what_cannot_be_decided_is_a_usage_error_before_any_work() {
     gate("accuracy>=0.9", &[], &["accuracy>=0.9", "--evaluate"]);
     gate("accuracy_drop<=0.01", &["--bench", "3"], &["--evaluate"]);
     gate("latency_ratio<=1", &[], &["--bench"]);
+    for metric in ["top1_agreement", "cosine", "sqnr_db"] {
+        gate(&format!("{metric}>=0.5"), &[], &[metric, "--calibrate"]);
+    }
     assert!(f.names().is_empty());
 }
 
@@ -127,7 +141,8 @@ fn a_metric_that_a_model_does_not_have_is_a_usage_error() {
     let y = g.conv(&y, "/b", Conv::square(8, 1));
     g.output(&y);
     let input = f.write("image.onnx", &g.model().unwrap().encode());
-    let args = ["prune", &input, "-o", &f.path("s.onnx"), "--rate", "0.3", "--gate"];
+    let data = images(&f);
+    let args = ["prune", &input, "-o", &f.path("s.onnx"), "--rate", "0.3", "--calibrate", &data, "--gate"];
     fails(&[&args[..], &["top1_agreement>=0.5"]].concat(), 2, &["one row of scores"]);
     assert!(run(&[&args[..], &["cosine>=-1"]].concat()).status.success());
 }
@@ -143,12 +158,13 @@ fn what_could_not_be_measured_meets_no_gate() {
     let y = g.node(Op::new("Fancy", "/fancy").domain("com.example"), &[&y], &y.dims.clone());
     g.output(&y);
     let input = f.write("foreign.onnx", &g.model().unwrap().encode());
-    let args = ["prune", &input, "-o", &f.path("s.onnx"), "--rate", "0.5", "--allow-unverified"];
+    let data = images(&f);
+    let args = ["prune", &input, "-o", &f.path("s.onnx"), "--rate", "0.5", "--allow-unverified", "--calibrate", &data];
     let out = run(&[&args[..], &["--bench", "2", "--gate", "cosine>=-1", "--gate", "latency_ratio<=100"]].concat());
     assert_eq!(out.status.code(), Some(3), "{}", text(&out.stderr));
     let shown = text(&out.stdout);
     assert!(shown.contains("cosine was not measured") && shown.contains("latency_ratio was not measured"), "{shown}");
-    assert_eq!(f.names(), ["foreign.onnx"]);
+    assert_eq!(f.names(), ["foreign.onnx", "images.npy"]);
     assert!(run(&[&args[..], &["--gate", "params_cut>=0.1"]].concat()).status.success());
 }
 
