@@ -240,6 +240,9 @@ fn what_has_no_channels_is_not_normalized() {
     assert_eq!(normalized(squeezed(), &[1, 2]), None);
     assert_eq!(normalized(squeezed(), &[1, 3, 2]), Some(vec![3, 2]));
     assert_eq!(normalized(node("Relu", &["x"]), &[3, 2]), Some(vec![3, 2]));
+    // The operand with the most axes counts, wherever it stands.
+    assert_eq!(normalized(node("Mul", &["c", "x"]), &[1, 2, 3, 2]), Some(vec![1, 2, 3, 2]));
+    assert_eq!(normalized(node("Mul", &["c", "x"]), &[2]), None);
 }
 
 #[test]
