@@ -154,7 +154,11 @@ fn multiply(a: &Operand, b: &Operand, m: usize, n: usize) -> Option<Vec<f32>> {
 fn bias(at: &At<'_>, slot: usize, length: usize) -> Option<Vec<f32>> {
     match at.node.input(slot) {
         None => Some(vec![0.0; length]),
-        Some(v) => at.weights.get(v).filter(|b| b.exact).map(|b| b.data.clone()).filter(|b| b.len() == length),
+        Some(v) => {
+            let b = at.weights.get(v).filter(|b| b.data.len() == length)?;
+            // Of a bias that is not known exactly, zeros are.
+            Some(b.data.iter().map(|&v| if b.exact || v == 0.0 { v } else { f32::NAN }).collect())
+        }
     }
 }
 

@@ -132,13 +132,15 @@ impl Analysis<'_> {
                     (_, 0) => rank.checked_sub(1)?,
                     _ => rank.saturating_sub(2),
                 };
-                Some(w.is_zero_along(sums, i))
+                Some(self.weights.is_zero_along(node.input(other)?, sums, i))
             }
             "Einsum" => {
                 let terms = Terms::of(node)?;
                 let label = *terms.operands.get(read.slot)?.get(read.axis)?;
                 let others = terms.places(|c| c == label).into_iter().filter(|p| p.0 != read.slot);
-                let zero = |(slot, axis): (usize, usize)| weight(slot).is_some_and(|w| w.is_zero_along(axis, i));
+                let zero = |(slot, axis): (usize, usize)| {
+                    node.input(slot).is_some_and(|v| self.weights.is_zero_along(v, axis, i))
+                };
                 Some(others.into_iter().any(zero))
             }
             _ => None,
@@ -172,7 +174,7 @@ impl Analysis<'_> {
         let plain = read.slot == 0 && known(1).is_some_and(is_plain) && bias;
         match node.op() {
             "Conv" => plain && !is_padded(&at),
-            "Gemm" => plain && at.float("beta", 1.0) == 1.0,
+            "Gemm" => plain && at.float("beta", 1.0) == 1.0 && self.facts.graph.model().opset() >= 7,
             _ => false,
         }
     }

@@ -18,15 +18,19 @@ pub(super) struct Weight {
     pub exact: bool,
 }
 
+/// For each coordinate of axes of weights, whether all elements there are zero.
+type ByAxis = HashMap<(ValueId, usize), Rc<[bool]>>;
+
 /// The weights of a graph, each read once.
 pub(super) struct Weights<'a> {
     facts: &'a Facts<'a>,
     read: RefCell<HashMap<ValueId, Option<Rc<Weight>>>>,
+    zeros: RefCell<ByAxis>,
 }
 
 impl<'a> Weights<'a> {
     pub(super) fn new(facts: &'a Facts<'a>) -> Self {
-        Self { facts, read: RefCell::default() }
+        Self { facts, read: RefCell::default(), zeros: RefCell::default() }
     }
 
     /// The weight that a value is; `None` where it depends on an input, or is made in a way that is not followed.
@@ -37,6 +41,17 @@ impl<'a> Weights<'a> {
         let made = self.make(value).map(Rc::new);
         self.read.borrow_mut().insert(value, made.clone());
         made
+    }
+
+    /// Whether a value is a weight of which all elements at a coordinate of an axis are zero.
+    pub(super) fn is_zero_along(&self, value: ValueId, axis: usize, i: usize) -> bool {
+        let found = self.zeros.borrow().get(&(value, axis)).cloned();
+        let zeros = found.unwrap_or_else(|| {
+            let made: Rc<[bool]> = self.get(value).map_or(Vec::new(), |w| w.zeros_along(axis)).into();
+            self.zeros.borrow_mut().insert((value, axis), made.clone());
+            made
+        });
+        zeros.get(i).copied().unwrap_or(false)
     }
 
     fn make(&self, value: ValueId) -> Option<Weight> {
@@ -103,9 +118,14 @@ impl Weight {
         self.data.get(first..first + inner).map_or(f64::NAN, |part| part.iter().map(|v| f64::from(*v)).sum())
     }
 
-    /// Whether all elements at a coordinate of an axis are zero.
-    pub(super) fn is_zero_along(&self, axis: usize, i: usize) -> bool {
-        let inner = self.dims[axis + 1..].iter().product::<usize>().max(1);
-        self.data.iter().enumerate().all(|(f, v)| *v == 0.0 || f / inner % self.dims[axis] != i)
+    /// For each coordinate of an axis, whether all elements there are zero.
+    fn zeros_along(&self, axis: usize) -> Vec<bool> {
+        let length = self.dims.get(axis).copied().unwrap_or(0);
+        let inner = self.dims.iter().skip(axis + 1).product::<usize>().max(1);
+        let mut zero = vec![true; length];
+        for (row, part) in self.data.chunks(inner).enumerate().filter(|_| length > 0) {
+            zero[row % length] &= part.iter().all(|v| *v == 0.0);
+        }
+        zero
     }
 }
