@@ -15,7 +15,7 @@
 //! | lossless | [`lossless`] | weights and units | the units that can go and change nothing |
 //! | score | [`score`] | the filters of each group | a score for each unit |
 //! | plan | [`plan`] | a budget | the units that go |
-//! | cut | [`cut`] | the coordinates that go | the file's content without them |
+//! | cut | [`cut`] | the coordinates that go | the file's content without them, or with zeros in their place |
 //! | verify | [`verify`] | the original, and the file that was written | a proof, or the first difference |
 //! | report | [`report`] | what happened | plain data, and text |
 //!

@@ -3,6 +3,9 @@
 //! The twin is the original's structure with the pruned model's values at the kept coordinates, and zeros where a contraction reads
 //! removed channels. Both run on seeded inputs, and the output of every contraction must agree on what was kept.
 //!
+//! A soft file is judged by the same twin: nothing of it may be gone, and what it has at removed coordinates is not looked at. A cut that claims to
+//! change nothing must also agree with the original without masks.
+//!
 //! Invariant: the judge knows nothing of the analysis. It has tables of its own, and trusts neither the coupling nor the cut.
 
 use crate::error::Result;

@@ -6,7 +6,8 @@ use prost::Message as _;
 use protobuf::Message as _;
 use secateur::Model;
 use secateur::model::write::{Layout, write_beside};
-use secateur::plan::Scope;
+use secateur::pipeline::{Destination, Form, Proof, PruneOptions, prune};
+use secateur::plan::{Budget, Choice, Scope};
 use secateur::shape::InputShapes;
 
 use crate::soft::soft_stands_for;
@@ -139,4 +140,36 @@ fn inspect_and_shapes_work_on_every_real_model() {
         let inspection = secateur::pipeline::inspect(&model, &given).unwrap();
         assert!(inspection.cost.macs > 0, "{}", path.display());
     }
+}
+
+/// Parameters beyond which a model takes too long here.
+const LARGE: u64 = 100_000_000;
+
+#[test]
+#[cfg_attr(not(zoo), ignore = "the models of ../shared/zoo are not there")]
+fn every_real_model_is_set_to_zero_and_loses_its_zeros() {
+    let mut done = 0;
+    for (path, shapes) in models() {
+        let model = Model::read(&path).unwrap();
+        let shapes = InputShapes(shapes.iter().map(|s| s.parse().unwrap()).collect());
+        let run = |model: &Model, options: PruneOptions| {
+            let mut bytes = Vec::new();
+            let report =
+                prune(model, &PruneOptions { shapes: shapes.clone(), ..options }, Destination::Bytes(&mut bytes));
+            let report = report.unwrap();
+            assert_eq!(report.refused, None, "{}: {:?}", path.display(), report.refused_reason);
+            (Model::decode(bytes.into(), "pruned".as_ref()), report)
+        };
+        let hard = run(&model, PruneOptions { proof: Proof::Skipped, ..PruneOptions::rate(0.3) }).1;
+        if hard.before.params > LARGE {
+            continue;
+        }
+        let (soft, report) = run(&model, PruneOptions { form: Form::Soft, ..PruneOptions::rate(0.3) });
+        assert_eq!(report.after.macs, report.before.macs, "{}", path.display());
+        let free = PruneOptions::new(Choice { budget: Budget::Lossless, ..Choice::rate(0.3) });
+        let (_, report) = run(&soft.unwrap(), free);
+        assert!(report.after.macs <= hard.after.macs, "{}: {}", path.display(), report.after.macs);
+        done += 1;
+    }
+    assert_eq!(done, 39);
 }
