@@ -85,21 +85,20 @@ fn padded(at: &At<'_>) -> Option<Tensor> {
     if mode != "constant" || at.node.input(3).is_some() || amounts.len() != 2 * rank || amounts.iter().any(|a| *a < 0) {
         return None;
     }
-    if (0..rank).any(|k| x.dims[k] as i64 + amounts[k] + amounts[k + rank] != dims[k] as i64) {
+    let length = |k: usize| (x.dims[k] as i64).saturating_add(amounts[k]).saturating_add(amounts[k + rank]);
+    if dims.len() != rank || (0..rank).any(|k| length(k) != dims[k] as i64) {
         return None;
     }
     let whole = numbers(&x)?;
     let from = |f: usize| {
-        let (mut rest, mut inner, mut source, mut scale) = (f, 1, 0, 1);
+        let (mut rest, mut source, mut scale) = (f, 0, 1);
         for k in (0..rank).rev() {
             let i = (rest % dims[k]) as i64 - amounts[k];
             rest /= dims[k];
             let i = usize::try_from(i).ok().filter(|i| *i < x.dims[k])?;
             source += i * scale;
             scale *= x.dims[k];
-            inner *= dims[k];
         }
-        debug_assert!(f < inner);
         whole.get(source).copied()
     };
     let count: usize = dims.iter().product();
