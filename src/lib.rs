@@ -20,8 +20,8 @@
 //! | report | [`report`] | what happened | plain data, and text |
 //!
 //! [`pipeline`] strings them together: the model is written to a temporary place, judged there, and put into its own only where the judge
-//! agrees. [`data`] reads the samples that users bring, [`runtime`] is all that knows of tract, [`cost`] counts, [`build`] writes graphs as expressions. What a module may import stands in
-//! `tests/it/tidy.rs`, which keeps it true.
+//! agrees. [`data`] reads the samples that users bring, [`runtime`] is all that knows of tract, [`cost`] counts, [`build`] writes graphs as
+//! expressions. What a module may import stands in `tests/it/tidy.rs`, which keeps it true.
 //!
 //! ```no_run
 //! use secateur::{Model, pipeline::{prune, Destination, PruneOptions}};
