@@ -13,6 +13,7 @@ use crate::shape::{InputShapes, Shapes};
 use crate::verify::Values;
 
 mod bench;
+mod chosen;
 mod evaluate;
 mod gate;
 mod inexact;
@@ -34,6 +35,7 @@ pub use stamp::plan_sha256;
 pub use trial::{VerifyOptions, verify};
 pub use what::What;
 
+use chosen::Chosen;
 use evaluate::{Beside, Data};
 use judge::Cut;
 use output::Written;
@@ -106,29 +108,18 @@ pub fn prune(model: &Model, options: &PruneOptions, to: Destination<'_>) -> Resu
     let analysis = Analysis { inexact: options.what.allow_inexact(), ..Analysis::new(model, &options.shapes)? };
     let data = Data::open(&options.measures, model, &analysis.shapes)?;
     clock.lap("shape");
-    let (graph, facts) = (&analysis.graph, analysis.facts());
-    let coupling = couple(&facts)?;
+    let coupling = couple(&analysis.facts())?;
     clock.lap("couple");
-    let Decision { plan, left, notes } = analysis.decide(&coupling, &options.what)?;
-    let (plan, loud) = options.form.follow(&facts, &coupling, plan)?;
+    let chosen = Chosen::new(&analysis, &coupling, options)?;
     clock.lap("plan");
-    let gone = plan.gone(&coupling)?;
-    let removed = coupling.removed(&facts, &gone);
-    let folds = lossless::biases(&options.what, &facts, &coupling, &gone)?;
-    let made = || options.form.make(&facts, &coupling, &gone, &folds);
-    let mut proto = if plan.is_empty() { model.proto().clone() } else { made()? };
-    if options.stamp {
-        stamp::stamp(&mut proto, model, &plan);
-    }
-    let aside = inexact::set_aside(&facts, &coupling, &plan)?;
+    let proto = chosen.model(&analysis, &coupling, options)?;
     clock.lap("cut");
     let proof = match options.proof {
         // Where nothing is removed there is nothing that must be proved.
-        Proof::Required if plan.is_empty() => Proof::WherePossible,
+        Proof::Required if chosen.plan.is_empty() => Proof::WherePossible,
         proof => proof,
     };
-    let (aside, values) = (aside.as_ref(), Values::Original);
-    let cut = Cut { model, options, analysis: &analysis, removed: &removed, aside, values, proof };
+    let cut = Cut { options, analysis: &analysis, chosen: &chosen, values: Values::Original, proof };
     let written = Written::new(model, proto, options.external_data, &to)?;
     clock.lap("write");
     let after = written.read()?;
@@ -141,26 +132,7 @@ pub fn prune(model: &Model, options: &PruneOptions, to: Destination<'_>) -> Resu
     let beside = Beside { before: model, after: &after, shapes: &analysis.shapes, seed: options.seed };
     data.judge(beside, proved, &mut report)?;
     clock.lap("measure");
-    let layers = cost::layers(graph, &analysis.constants, &analysis.shapes.dims);
-    summary::fill(
-        &mut report,
-        &summary::Source {
-            graph,
-            coupling: &coupling,
-            layers: &layers,
-            plan: &plan,
-            removed: &removed,
-            what: &options.what,
-            left: &left,
-            shapes: &options.shapes,
-        },
-        &after,
-    );
-    options.form.describe(&mut report, (&facts, &coupling, &gone), options)?;
-    if options.what.is_lossless() {
-        report.lossless = Some(lossless::reasons(&facts, &coupling, &plan)?);
-    }
-    report.notes.extend(notes.into_iter().chain(loud));
+    describe(&mut report, &analysis, &coupling, (&chosen, options), &after)?;
     options.measures.decide(&mut report);
     if report.refused.is_none() {
         written.deliver(to)?;
@@ -168,6 +140,35 @@ pub fn prune(model: &Model, options: &PruneOptions, to: Destination<'_>) -> Resu
     clock.lap("deliver");
     report.times = clock.times();
     Ok(report)
+}
+
+/// Says what was decided and why, and what became of it.
+fn describe(
+    report: &mut Report,
+    analysis: &Analysis<'_>,
+    coupling: &Coupling,
+    (chosen, options): (&Chosen, &PruneOptions),
+    after: &Model,
+) -> Result<()> {
+    let facts = analysis.facts();
+    let layers = cost::layers(&analysis.graph, &analysis.constants, &analysis.shapes.dims);
+    let source = summary::Source {
+        graph: &analysis.graph,
+        coupling,
+        layers: &layers,
+        plan: &chosen.plan,
+        removed: &chosen.removed,
+        what: &options.what,
+        left: &chosen.left,
+        shapes: &options.shapes,
+    };
+    summary::fill(report, &source, after);
+    options.form.describe(report, (&facts, coupling, &chosen.gone), options)?;
+    if options.what.is_lossless() {
+        report.lossless = Some(lossless::reasons(&facts, coupling, &chosen.plan)?);
+    }
+    report.notes.extend(chosen.notes.iter().cloned());
+    Ok(())
 }
 
 /// Decides what goes and what that would come to: the model is cut in memory, and nothing is proved or written. The report has the plan.

@@ -1,19 +1,17 @@
 //! What becomes of a cut model, written a moment ago or long before: it is proved.
 
-use super::inexact::Aside;
+use super::chosen::Chosen;
 use super::{Analysis, Form, Proof, PruneOptions, summary};
 use crate::error::Result;
-use crate::model::{Model, Removed};
+use crate::model::Model;
 use crate::report::Report;
 use crate::verify::{self, Case, Values, Verification};
 
 /// A cut on its way to the judge.
 pub(super) struct Cut<'a> {
-    pub model: &'a Model,
     pub options: &'a PruneOptions,
     pub analysis: &'a Analysis<'a>,
-    pub removed: &'a [Removed],
-    pub aside: Option<&'a Aside>,
+    pub chosen: &'a Chosen,
     pub values: Values,
     pub proof: Proof,
 }
@@ -21,8 +19,8 @@ pub(super) struct Cut<'a> {
 impl Cut<'_> {
     /// Compares costs, and proves.
     pub(super) fn judge(&self, after: &Model) -> Result<Report> {
-        let mut report = summary::costs(self.model, after, &self.options.shapes)?;
-        report.exact = self.aside.is_none();
+        let mut report = summary::costs(self.analysis.graph.model(), after, &self.options.shapes)?;
+        report.exact = self.chosen.aside.is_none();
         if self.proof == Proof::Skipped {
             report.verification = Some(summary::skipped(self.options.tolerance));
             return Ok(report);
@@ -46,16 +44,16 @@ impl Cut<'_> {
     /// The proof; what is set aside is cut from the original first, and its constants are compared alone.
     pub(super) fn proof(&self, after: &Model) -> Result<Verification> {
         let case = &Case {
-            original: self.model,
+            original: self.analysis.graph.model(),
             pruned: after,
-            removed: self.removed,
+            removed: &self.chosen.removed,
             values: self.values,
             feeds: &self.analysis.shapes.feeds,
             grown: self.analysis.shapes.grown.as_ref().map(|g| g.feeds.as_slice()),
             tolerance: self.options.tolerance,
             seed: self.options.seed,
         };
-        let Some(aside) = self.aside else {
+        let Some(aside) = &self.chosen.aside else {
             return match self.options.form {
                 Form::Hard if self.options.what.is_lossless() => verify::lossless(case),
                 Form::Hard => verify::verify(case),

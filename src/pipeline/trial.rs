@@ -2,9 +2,10 @@
 //!
 //! Invariant: what goes is computed again from the plan's `groups[].remove`; neither the plan's cuts nor the file's stamps are believed.
 
+use super::chosen::Chosen;
 use super::evaluate::{Beside, Data};
 use super::judge::Cut;
-use super::{Analysis, PruneOptions, What, inexact, stamp, summary};
+use super::{Analysis, PruneOptions, What, stamp, summary};
 use crate::couple::couple;
 use crate::error::Result;
 use crate::model::{Constants, Model};
@@ -48,24 +49,12 @@ pub fn verify(original: &Model, pruned: &Model, plan: &data::Plan, options: &Ver
         ..defaults
     };
     let analysis = Analysis { inexact: options.what.allow_inexact(), ..Analysis::new(original, &options.shapes)? };
-    let facts = analysis.facts();
-    let coupling = couple(&facts)?;
+    let coupling = couple(&analysis.facts())?;
     clock.lap("couple");
-    let decision = options.what.decide(&facts, &coupling)?;
-    let gone = decision.plan.gone(&coupling)?;
-    let removed = coupling.removed(&facts, &gone);
-    let aside = inexact::set_aside(&facts, &coupling, &decision.plan)?;
+    let chosen = Chosen::new(&analysis, &coupling, options)?;
     let values = if healed { Values::Healed } else { Values::Original };
-    let cut = Cut {
-        model: original,
-        options,
-        analysis: &analysis,
-        removed: &removed,
-        aside: aside.as_ref(),
-        values,
-        proof: options.proof,
-    };
-    let v = match stamp::contradiction(pruned, original, &decision.plan) {
+    let cut = Cut { options, analysis: &analysis, chosen: &chosen, values, proof: options.proof };
+    let v = match stamp::contradiction(pruned, original, &chosen.plan) {
         Some(reason) => refused(reason),
         // The original is well-formed here: what is wrong now is wrong in the file that is judged.
         None => well_formed(pruned).and_then(|()| cut.proof(pruned)).unwrap_or_else(|e| refused(e.to_string())),
@@ -74,7 +63,7 @@ pub fn verify(original: &Model, pruned: &Model, plan: &data::Plan, options: &Ver
     let costs = summary::costs(original, pruned, &options.shapes);
     let mut report = costs.or_else(|_| summary::costs(original, original, &options.shapes))?;
     report.model = pruned.label();
-    report.exact = aside.is_none();
+    report.exact = chosen.aside.is_none();
     cut.weigh(&v, &mut report);
     let proved = v.status == Status::Passed;
     let beside = Beside { before: original, after: pruned, shapes: &analysis.shapes, seed: options.seed };
