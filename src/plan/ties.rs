@@ -162,16 +162,18 @@ impl<'a> Ties<'a> {
             let most = want.quotas[group].min(self.coupling.groups[group].units.len().saturating_sub(1)) as i64;
             system.equations.push(Equation { terms: of(group, 1).collect(), least: 0, most });
         }
+        let mut sums = Sums::default();
         for (p, partition) in self.coupling.partitions.iter().enumerate() {
             if partition.shares.iter().any(|s| cluster.contains(&s.group)) {
-                blocks(&mut system, cells, p, partition);
+                blocks(&mut system, &mut sums, cells, p, partition);
             }
         }
         for width in self.widths.iter().filter(|w| w.touches(cluster) && !skipped.contains(w)) {
             let m = system.unknown(0, (width.length / width.multiple) as i64);
             let mut terms: Vec<(usize, i64)> = width.shares.iter().flat_map(|s| of(s.0, i64::from(s.1))).collect();
-            terms.push((m, -(width.multiple as i64)));
-            let rest = width.rest() as i64;
+            let (multiple, rest) = (width.multiple as i64, width.rest() as i64);
+            sums.link(&mut system, &terms, Sum { unknown: m, factor: multiple, rest });
+            terms.push((m, -multiple));
             system.equations.push(Equation { terms, least: rest, most: rest });
         }
         system
@@ -183,16 +185,46 @@ impl<'a> Ties<'a> {
     }
 }
 
+/// What cells lose in all: `factor * unknown + rest`.
+#[derive(Clone, Copy)]
+struct Sum {
+    unknown: usize,
+    factor: i64,
+    rest: i64,
+}
+
+/// Sums by their terms. Partitions and widths of the same cells lose the same in all: said outright, one fixes the other at once, while bounds
+/// of many single cells say little of their sum.
+#[derive(Default)]
+struct Sums(BTreeMap<BTreeMap<usize, i64>, Sum>);
+
+impl Sums {
+    /// Adds the equation with the first sum of the same terms.
+    fn link(&mut self, system: &mut System, terms: &[(usize, i64)], sum: Sum) {
+        let mut key = BTreeMap::new();
+        terms.iter().for_each(|&(cell, weight)| *key.entry(cell).or_insert(0) += weight);
+        let first = *self.0.entry(key).or_insert(sum);
+        if first.unknown != sum.unknown {
+            let rest = sum.rest - first.rest;
+            let terms = vec![(first.unknown, first.factor), (sum.unknown, -sum.factor)];
+            system.equations.push(Equation { terms, least: rest, most: rest });
+        }
+    }
+}
+
 /// Each block of a partition loses `t`.
-fn blocks(system: &mut System, cells: &[Cell], p: usize, partition: &Partition) {
+fn blocks(system: &mut System, sums: &mut Sums, cells: &[Cell], p: usize, partition: &Partition) {
     let t = system.unknown(0, partition.length as i64 - 1);
+    let mut all = Vec::new();
     for block in 0..partition.blocks as u32 {
         let term = |(c, cell): (usize, &Cell)| {
             let place = cell.places.iter().find(|place| place.0 == p && place.1 == block)?;
             Some((c, i64::from(place.2)))
         };
         let mut terms: Vec<(usize, i64)> = cells.iter().enumerate().filter_map(term).collect();
+        all.extend_from_slice(&terms);
         terms.push((t, -1));
         system.equations.push(Equation { terms, least: 0, most: 0 });
     }
+    sums.link(system, &all, Sum { unknown: t, factor: partition.blocks as i64, rest: 0 });
 }

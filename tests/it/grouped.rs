@@ -2,10 +2,10 @@
 
 use secateur::build::{Conv, GraphBuilder, Val};
 use secateur::couple::couple;
-use secateur::plan::{Plan, PlannedGroup};
+use secateur::plan::{Budget, Choice, Limits, Plan, PlannedGroup, decide};
 
 use crate::oracle::{check, lost};
-use crate::support::Analysed;
+use crate::support::{Analysed, network};
 
 /// Two halves shuffled into one another.
 fn shuffle(g: &mut GraphBuilder, x: &Val, groups: usize, name: &str) -> Val {
@@ -49,6 +49,37 @@ fn grouped_convolutions_around_a_shuffle() {
         g.add(x, &y, "/add")
     });
     assert_eq!((lost(&cuts, "a.weight"), lost(&cuts, "b.weight"), lost(&cuts, "stem.weight")), (12, 8, 8));
+}
+
+/// Blocks that the shuffle cannot deal out evenly (34 = 9 + 9 + 8 + 8), widths of multiples of 8, and a budget: there is a way, and it is found.
+#[test]
+fn grouped_convolutions_around_a_shuffle_end_at_widths_of_multiples() {
+    let model = network(13, |g, x| {
+        let mut x = g.conv(x, "/wide", Conv::square(272, 1));
+        for k in 0..3 {
+            let y = g.conv(&x, &format!("/a{k}"), Conv::square(136, 1).group(4));
+            let y = g.relu(&y, &format!("/r{k}"));
+            let y = shuffle(g, &y, 4, &format!("/shuffle{k}"));
+            let y = g.conv(&y, &format!("/dw{k}"), Conv::square(136, 3).pad(1).group(136));
+            let y = g.conv(&y, &format!("/b{k}"), Conv::square(272, 1).group(4));
+            x = g.add(&x, &y, &format!("/add{k}"));
+        }
+        x
+    });
+    let known = Analysed::new(&model, &[]);
+    let coupling = couple(&known.facts()).unwrap();
+    for multiple in [8, 16] {
+        let limits = Limits { round_to: Some(multiple), ..Limits::default() };
+        let choice = Choice { limits, ..Choice::new(Budget::CutFlops(0.5)) };
+        let plan = decide(&known.facts(), &coupling, &choice).unwrap().plan;
+        let (proto, _) = known.cut(&coupling, &plan.gone(&coupling).unwrap());
+        let graph = proto.graph.unwrap();
+        let width =
+            |name: &str| graph.initializer.iter().find(|t| t.name() == format!("{name}.weight")).unwrap().dims[0];
+        let kept = ["wide", "a0", "dw0", "b0", "a2", "b2"].map(width);
+        assert!(kept.iter().all(|w| w % multiple as i64 == 0), "{kept:?}");
+        assert!(kept[0] < 272 && kept[1] < 136, "{kept:?}");
+    }
 }
 
 #[test]
