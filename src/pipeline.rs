@@ -6,7 +6,7 @@ use crate::cost;
 use crate::couple::{Coupling, Facts, couple, graph};
 use crate::error::{ErrorKind, Result};
 use crate::model::{Constants, Dims, Graph, Model};
-use crate::plan::{Choice, Decision};
+use crate::plan::{Budget, Choice, Decision};
 use crate::report::{Clock, Inspection, Report, text};
 use crate::score;
 use crate::shape::{InputShapes, Shapes};
@@ -228,6 +228,9 @@ pub struct CompareOptions {
     pub dump: Option<[PathBuf; 2]>,
 }
 
+/// Where nodes keep less than this share of the MACs, they are not what stands in the way of a budget.
+const MATTERS: f64 = 0.01;
+
 /// Random inputs on which outputs are compared.
 const FIDELITY_SAMPLES: usize = 4;
 
@@ -252,7 +255,12 @@ impl<'m> Analysis<'m> {
             if let ErrorKind::Unreachable { obstacle, .. } = &mut e.kind {
                 let layers = cost::layers(&self.graph, &self.constants, &self.shapes.dims);
                 let total = layers.iter().map(|l| l.cost.macs).sum();
-                *obstacle = text::largest(&summary::obstacles(&self.graph, coupling, &layers, total));
+                let held = summary::obstacles(&self.graph, coupling, &layers, total);
+                // A share of MACs says nothing of parameters.
+                let of_params = matches!(what, What::Choose(Choice { budget: Budget::CutParams(_), .. }));
+                if of_params || held.iter().map(|o| o.macs_share).sum::<f64>() >= MATTERS {
+                    *obstacle = text::largest(&held).or(obstacle.take());
+                }
             }
             e
         })

@@ -145,9 +145,11 @@ impl Search<'_> {
     }
 }
 
-/// The share that is gone, however it is rounded: the smaller of two ways to compute it.
+/// The share that is gone, however it is rounded: the smaller of two ways to compute it. Of nothing, nothing goes.
 pub(super) fn gone(whole: f64, left: f64) -> f64 {
-    let whole = whole.max(1.0);
+    if whole < 1.0 {
+        return 0.0;
+    }
     ((whole - left) / whole).min(1.0 - left / whole)
 }
 

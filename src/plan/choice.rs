@@ -132,7 +132,7 @@ impl Want<'_> {
         let strands = Strand::all(coupling, ties, bounds);
         let (groups, target) = (coupling.groups.len(), self.share);
         let search = budget::Search { strands: &strands, ties, groups, price: self.price, target };
-        let reached = search.reach().map_err(|most| self.unreachable(most))?;
+        let reached = search.reach().map_err(|most| self.unreachable(most, (self.price)(&vec![0; groups])))?;
         let mut remove = vec![Vec::new(); coupling.groups.len()];
         for (strand, counts) in strands.iter().zip(&reached.counts) {
             for (cell, &n) in strand.cells.iter().zip(counts).filter(|c| *c.1 > 0) {
@@ -151,17 +151,18 @@ impl Want<'_> {
         Ok(())
     }
 
-    fn unreachable(&self, most: f64) -> Error {
+    /// `whole`: the cost of all. The share is rounded down, so that asking for what is named succeeds.
+    fn unreachable(&self, most: f64, whole: u64) -> Error {
+        let obstacle = match (whole, self.under.is_empty()) {
+            (0, _) => format!("the model has no {}", self.of),
+            (_, true) => "every group keeps a unit".to_owned(),
+            (_, false) => "these limits, and that every group keeps a unit".to_owned(),
+        };
+        let (option, share, of, most) = (self.option, self.share, self.of, (1e4 * most).floor() / 100.0);
+        let under = &self.under;
         Error::new(ErrorKind::Unreachable {
-            what: format!(
-                "{} {} is out of reach: the largest cut here is {:.2} % of the {}{}",
-                self.option,
-                self.share,
-                100.0 * most,
-                self.of,
-                self.under
-            ),
-            obstacle: None,
+            what: format!("{option} {share} is out of reach: the largest cut here is {most:.2} % of the {of}{under}"),
+            obstacle: Some(obstacle),
         })
     }
 }

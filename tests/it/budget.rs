@@ -268,8 +268,36 @@ fn what_is_out_of_reach_is_said_with_the_largest_cut() {
     let e = s.decide(&choice).unwrap_err().to_string();
     let most: f64 = e.split("largest cut here is ").nth(1).and_then(|t| t.split(' ').next()?.parse().ok()).unwrap();
     assert!(e.contains("--max-rate 0.3") && (30.0..60.0).contains(&most), "{e}");
-    let just = Choice { limits, ..Choice::new(Budget::CutFlops(most / 100.0 - 1e-4)) };
+    let just = Choice { limits, ..Choice::new(Budget::CutFlops(most / 100.0)) };
     assert!(s.decide(&just).is_ok(), "{most} is said to be reachable");
+}
+
+/// The named share can be asked for, and what bounds the cut is named: here the limits, for nodes keep next to nothing.
+#[test]
+fn a_limit_that_stands_in_the_way_is_named_as_such() {
+    let model = resnet();
+    let s = Subject::new(&model);
+    for multiple in [16, 24, 32] {
+        let limits = Limits { round_to: Some(multiple), ..Limits::default() };
+        let ask = |share| Choice { limits: limits.clone(), ..Choice::new(Budget::CutFlops(share)) };
+        let e = secateur::pipeline::plan(&model, &InputShapes::default(), &ask(0.95)).unwrap_err().to_string();
+        let most: f64 = e.split("largest cut here is ").nth(1).and_then(|t| t.split(' ').next()?.parse().ok()).unwrap();
+        assert!(e.contains(&format!("--round-to {multiple}; what stands in the way: these limits")), "{e}");
+        assert!(most == 0.0 || s.decide(&ask(most / 100.0)).is_ok(), "{e}");
+    }
+}
+
+#[test]
+fn of_no_cost_nothing_can_be_cut() {
+    let mut g = GraphBuilder::new(13);
+    let x = g.input("x", &[1, 3, 8, 8]);
+    let y = g.relu(&x, "/relu");
+    g.output(&y);
+    let model = g.model().unwrap();
+    for (budget, says) in [(Budget::CutFlops(0.3), "no MACs"), (Budget::CutParams(0.3), "no parameters")] {
+        let e = Subject::new(&model).decide(&Choice::new(budget)).unwrap_err().to_string();
+        assert!(e.contains("0.00 %") && e.contains(says), "{e}");
+    }
 }
 
 #[test]
