@@ -46,7 +46,7 @@ impl Strand {
     fn of_many(coupling: &Coupling, ties: &Ties<'_>, bounds: &Bounds, cluster: &[usize]) -> Self {
         let cells = ties.cells(cluster);
         let mut strand = Self { levels: vec![vec![0; cells.len()]], rates: vec![0.0], cells };
-        for rate in rates(coupling, bounds, cluster) {
+        for rate in rates(coupling, bounds, cluster, ties.stride(cluster)) {
             let quotas: Vec<usize> = (0..coupling.groups.len()).map(|g| at_rate(coupling, bounds, g, rate)).collect();
             let least = strand.levels.last().cloned().unwrap_or_default();
             let Some(found) = ties.solve(cluster, &strand.cells, &Want { quotas: &quotas, share: 1.0, least: &least })
@@ -116,12 +116,13 @@ impl Strand {
     }
 }
 
-/// Rates at which a group of the cluster may lose one more, and 0 for those that have a rate of their own.
-fn rates(coupling: &Coupling, bounds: &Bounds, cluster: &[usize]) -> Vec<f64> {
+/// Rates at which a group of the cluster may lose `stride` more, and 0 for those that have a rate of their own.
+fn rates(coupling: &Coupling, bounds: &Bounds, cluster: &[usize], stride: usize) -> Vec<f64> {
     let mut out = vec![0.0];
     for &g in cluster.iter().filter(|&&g| bounds.of[g].is_some_and(|b| b.rate.is_none())) {
         let units = coupling.groups[g].units.len();
-        out.extend((1..units).map(|n| n as f64 / units as f64));
+        let steps = (1..units).filter(|n| n.is_multiple_of(stride) || n + 1 == units);
+        out.extend(steps.map(|n| n as f64 / units as f64));
     }
     out.sort_by(f64::total_cmp);
     out.dedup();

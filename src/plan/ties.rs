@@ -122,6 +122,12 @@ impl<'a> Ties<'a> {
         self.widths.iter().any(|w| w.touches(cluster))
     }
 
+    /// How many more units are worth another search: where widths end as multiples, most single ones change nothing.
+    pub(super) fn stride(&self, cluster: &[usize]) -> usize {
+        let multiple = self.widths.iter().find(|w| w.touches(cluster)).map_or(1, |w| w.multiple);
+        (multiple / 4).max(1)
+    }
+
     /// Whether the cells may lose just that.
     pub(super) fn allows(&self, cluster: &[usize], cells: &[Cell], counts: &[usize]) -> bool {
         let lost =
