@@ -119,6 +119,26 @@ fn no_unit_can_be_put_back() {
     }
 }
 
+/// The same where widths end as multiples: no group can have a whole step back.
+#[test]
+fn no_step_of_a_width_can_be_put_back() {
+    let model = resnet();
+    let (s, before) = (Subject::new(&model), costs(&model)[0]);
+    for (multiple, target) in [(4, 0.3), (8, 0.1), (8, 0.3), (8, 0.5), (16, 0.1), (16, 0.3)] {
+        let limits = Limits { round_to: Some(multiple), ..Limits::default() };
+        let plan = s.decide(&Choice { limits, ..Choice::new(Budget::CutFlops(target)) }).unwrap();
+        assert!(share(before, s.after(&plan)[0]) >= target);
+        for g in 0..plan.groups.len() {
+            let mut more = plan.clone();
+            let lost = more.groups[g].remove.len();
+            if lost > 0 {
+                more.groups[g].remove.truncate(lost.saturating_sub(multiple));
+                assert!(share(before, s.after(&more)[0]) < target, "{multiple}, {target}: group {g} could keep more");
+            }
+        }
+    }
+}
+
 #[test]
 fn widths_end_as_multiples_and_the_target_is_met() {
     for (model, multiple) in [(resnet(), 8), (resnet(), 4), (mixed(), 4), (mixed(), 8)] {
