@@ -72,7 +72,7 @@ pub(super) fn split(at: &At<'_>) -> Vec<Option<Tensor>> {
     parts.map_or(Vec::new(), |p| p.into_iter().map(Some).collect())
 }
 
-/// Pad in its constant mode, by amounts for all axes.
+/// Pad by amounts for all axes: with a constant anywhere, with elements of the channel itself at spatial axes.
 fn padded(at: &At<'_>) -> Option<Tensor> {
     let mode = at.node.proto.attr_str("mode").unwrap_or("constant");
     let (x, dims) = (at.some(0)?, at.made_dims(0)?.to_vec());
@@ -82,6 +82,10 @@ fn padded(at: &At<'_>) -> Option<Tensor> {
         (None, attribute) => attribute.and_then(|a| a.f).unwrap_or(0.0),
     };
     let rank = x.dims.len();
+    if mode != "constant" && at.node.input(3).is_none() && amounts.len() == 2 * rank {
+        let spatial = amounts.iter().enumerate().all(|(k, a)| *a == 0 || k % rank >= 2);
+        return if spatial { pooled(at, |_| true) } else { None };
+    }
     if mode != "constant" || at.node.input(3).is_some() || amounts.len() != 2 * rank || amounts.iter().any(|a| *a < 0) {
         return None;
     }

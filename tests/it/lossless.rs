@@ -196,6 +196,30 @@ fn constants_are_folded_into_biases() {
     assert!((constant(small.proto(), &bias).unwrap().floats().unwrap()[0] - expected).abs() < 1e-5);
 }
 
+/// A border made of the channel itself is the constant too; one of zeros is not.
+#[test]
+fn constants_pass_a_pad_that_repeats_them() {
+    let padded = |mode: &str| {
+        let model = network(17, |g, x| {
+            let pads = g.ints("pads", &[0, 0, 1, 1, 0, 0, 1, 1]);
+            let dims = [x.dims[0], x.dims[1], x.dims[2] + 2, x.dims[3] + 2];
+            let y = g.node(Op::new("Pad", "/pad").text("mode", mode), &[x, &pads], &dims);
+            g.conv(&y, "/b", Conv::square(12, 3))
+        });
+        let mut proto = with_zeros(&model, "stem.weight", 0, &[4, 9]).proto().clone();
+        let shifts: Vec<f32> = (0..16).map(|i| if i == 9 { 0.75 } else { -0.5 }).collect();
+        assert!(set_constant(&mut proto, "stem.bias", &Tensor::from_floats(vec![16], &shifts)));
+        let model = Model::new(proto).unwrap();
+        let (small, report) = lossless(&model);
+        assert!(difference(&model, &small) < 1e-5, "{mode}");
+        went(&report, "/stem")
+    };
+    for mode in ["reflect", "edge"] {
+        assert_eq!(padded(mode), [vec![4], vec![9], vec![]], "{mode}");
+    }
+    assert_eq!(padded("constant"), [vec![4], vec![], vec![]], "the border is zero");
+}
+
 /// At the border a padded convolution does not see the constant.
 #[test]
 fn constants_before_a_padded_convolution_stay() {
