@@ -208,9 +208,13 @@ impl Shared {
 
     /// Prints a report, to stderr where stdout carries something else. A model that was refused is a failure.
     fn say(&self, report: &Report, text: &dyn Fn(&Report) -> String, to_stderr: bool) -> Result<(), Failure> {
+        let refused = |reason: &str| print(&format!("refused: {}\n", printable(reason)), true);
         match &report.refused_reason {
-            _ if self.json => print(&to_json(report)?, false)?,
-            Some(reason) if self.quiet => print(&format!("refused: {}\n", printable(reason)), true)?,
+            reason if self.json => {
+                print(&to_json(report)?, false)?;
+                reason.as_deref().map_or(Ok(()), refused)?;
+            }
+            Some(reason) if self.quiet => refused(reason)?,
             _ if self.quiet => {}
             _ => print(&text(report), to_stderr)?,
         }

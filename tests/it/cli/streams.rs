@@ -68,3 +68,13 @@ fn a_model_that_was_refused_does_not_reach_stdout() {
     assert_eq!(out.status.code(), Some(3));
     assert!(out.stdout.is_empty() && text(&out.stderr).contains("refused"), "{}", text(&out.stderr));
 }
+
+#[test]
+fn a_refusal_is_on_stderr_also_where_the_report_is_json() {
+    let args = ["prune", &model(), "--dry-run", "--rate", "0.3", "--tolerance", "0", "--json"];
+    let out = run(&args);
+    assert_eq!(out.status.code(), Some(3));
+    assert!(text(&out.stdout).contains("\"refused\": \"verification\""), "{}", text(&out.stdout));
+    let said = text(&out.stderr);
+    assert!(said.starts_with("refused: ") && said.lines().count() == 1, "{said}");
+}
