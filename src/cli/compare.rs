@@ -6,7 +6,7 @@ use secateur::pipeline::{self, CompareOptions};
 use secateur::report;
 
 use super::data::DataOpts;
-use super::files::same_file;
+use super::files::{check_folder, same_file};
 use super::plan_file::only_one_stream;
 use super::{Failure, Shared, about, print, read_model, reports, to_json};
 
@@ -58,6 +58,7 @@ impl Opts {
         let measures = self.data.measures(None);
         measures.check()?;
         reports::check(&self.report)?;
+        self.report.iter().try_for_each(|path| check_folder(path))?;
         let dump = match self.dump_outputs.as_deref() {
             Some([a, b]) => Some([a.clone(), b.clone()]),
             _ => None,
@@ -70,8 +71,9 @@ impl Opts {
             if path.extension().is_none_or(|e| e != "npz") {
                 return Err(Failure::Usage(format!("--dump-outputs {}: the name must end in .npz", path.display())));
             }
+            check_folder(path)?;
         }
-        if dump.as_ref().is_some_and(|[a, b]| a == b) {
+        if dump.as_ref().is_some_and(|[a, b]| same_file(a, b)) {
             return Err(Failure::Usage("--dump-outputs needs two files, one for each model".into()));
         }
         Ok(CompareOptions { shapes: self.shared.shapes(), seed: self.seed, measures, dump })

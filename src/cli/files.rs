@@ -1,7 +1,7 @@
 //! Files and streams of the command line: what may be written where, seen before any work is done.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use secateur::{Error, ErrorKind};
 
@@ -89,7 +89,15 @@ pub(super) fn write_stdout(bytes: &[u8]) -> Result<(), Failure> {
     written.map_err(|e| Error::io(Path::new("standard output"), &e).into())
 }
 
-/// Whether two names are one file, whatever the spelling.
+/// Whether two names are one file, whatever the spelling, and whether or not it is there yet.
 pub(super) fn same_file(a: &Path, b: &Path) -> bool {
-    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+    matches!((place(a), place(b)), (Some(a), Some(b)) if a == b)
+}
+
+/// Where a file is, or would be.
+fn place(path: &Path) -> Option<PathBuf> {
+    path.canonicalize().ok().or_else(|| {
+        let folder = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Some(folder.canonicalize().ok()?.join(path.file_name()?))
+    })
 }

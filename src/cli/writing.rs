@@ -9,7 +9,7 @@ use secateur::pipeline::{self, Destination, Form, Proof, PruneOptions, What};
 use secateur::report::Report;
 
 use super::data::{DataOpts, GateOpts};
-use super::files::{Side, check_folder, is_stream, new_file, unusable, write_file, write_stdout};
+use super::files::{Side, check_folder, is_stream, new_file, same_file, unusable, write_file, write_stdout};
 use super::proving::Proving;
 use super::{Failure, Shared, about, reports};
 
@@ -126,8 +126,12 @@ impl Writing {
         let report = self.report.iter().map(|path| Side { option: "--report", path });
         let sides: Vec<Side<'_>> =
             report.chain(self.plan_out.as_deref().map(|path| Side { option: "--plan-out", path })).collect();
-        for side in &sides {
+        for (i, side) in sides.iter().enumerate() {
             side.check(inputs, out)?;
+            if let Some(other) = sides[..i].iter().find(|s| same_file(s.path, side.path)) {
+                let (option, path) = (side.option, side.path.display());
+                return Err(Failure::Usage(format!("{option} {path}: {} goes there", other.option)));
+            }
         }
         let Some(out) = out else { return Ok(()) };
         check_folder(out)?;

@@ -44,6 +44,12 @@ impl Folder {
         Self(tempfile::tempdir().unwrap())
     }
 
+    /// The same file by another name.
+    pub(crate) fn roundabout(&self, name: &str) -> String {
+        let folder = self.0.path().file_name().unwrap().to_string_lossy().into_owned();
+        self.path(&format!("../{folder}/{name}"))
+    }
+
     pub(crate) fn path(&self, name: &str) -> String {
         self.0.path().join(name).to_string_lossy().into_owned()
     }

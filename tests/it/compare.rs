@@ -99,6 +99,10 @@ fn saved_outputs_have_a_row_for_each_sample() {
     assert_eq!(logits.dim(), (4, 10));
     fails(&["compare", &model(), &small, "--dump-outputs", &a, &small], 2, &["would overwrite"]);
     fails(&["compare", &model(), &small, "--dump-outputs", &a, &a], 2, &["two files"]);
+    let (once, again) = (f.path("new.npz"), f.roundabout("new.npz"));
+    fails(&["compare", &model(), &small, "--dump-outputs", &once, &again], 2, &["two files"]);
+    fails(&["compare", &model(), &small, "--dump-outputs", &a, &f.path("no/b.npz")], 1, &["make it first"]);
+    fails(&["compare", &model(), &small, "--report", &f.path("no/r.json")], 1, &["make it first"]);
 }
 
 #[test]

@@ -78,3 +78,16 @@ fn a_refusal_is_on_stderr_also_where_the_report_is_json() {
     let said = text(&out.stderr);
     assert!(said.starts_with("refused: ") && said.lines().count() == 1, "{said}");
 }
+
+#[test]
+fn two_results_do_not_go_to_one_file() {
+    let f = Folder::new();
+    let (out, plan) = (f.path("s.onnx"), f.path("p.json"));
+    let prune = |more: &[&str], words: &[&str]| {
+        fails(&[&["prune", &model(), "-o", &out, "--rate", "0.3"], more].concat(), 2, words);
+    };
+    prune(&["--plan-out", &f.roundabout("s.onnx")], &["the result goes there"]);
+    prune(&["--report", &plan, "--plan-out", &f.roundabout("p.json")], &["--plan-out", "--report goes there"]);
+    prune(&["--report", &plan, "--report", &plan], &["--report goes there"]);
+    assert!(f.names().is_empty());
+}
