@@ -7,7 +7,6 @@ use std::path::Path;
 use ndarray::{ArrayD, Axis, IxDyn};
 use ndarray_npy::{NpzReader, ReadNpyError, ReadNpyExt, ReadNpzError, ReadableElement};
 
-mod inflate;
 mod member;
 
 /// An array of one of the element types that are read.
