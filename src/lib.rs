@@ -61,7 +61,7 @@
 //!
 //! let model = Model::read("model.onnx".as_ref())?;
 //! let planned = pipeline::plan(&model, &Default::default(), &Choice::rate(0.3))?;
-//! std::fs::write("plan.json", planned.plan.expect("a plan").to_text()?)?;
+//! std::fs::write("plan.json", planned.plan.ok_or("no plan")?.to_text()?)?;
 //!
 //! let file = PlanFile::read("plan.json".as_ref())?;
 //! let options = PruneOptions { what: What::Obey(file.plan.clone()), ..PruneOptions::rate(0.3) };

@@ -47,16 +47,19 @@ impl What {
         Err(Error::internal(format!("{left} of {whole} are left, and the budget wants a share of {share} to go")))
     }
 
-    /// Why a candidate that could lose units loses none.
-    pub(super) fn why_none(&self) -> &'static str {
+    /// Why a candidate that could lose units loses none; `in_blocks`: a grouped convolution wants equally many from each of its groups.
+    pub(super) fn why_none(&self, in_blocks: bool) -> &'static str {
         match self {
+            Self::Choose(Choice { budget: Budget::Rate(_), .. }) if in_blocks => {
+                "grouped convolutions want equally many from each of their groups, which this rate does not give"
+            }
             Self::Choose(Choice { budget: Budget::Rate(_), limits: Limits { round_to: Some(_), .. }, .. }) => {
                 "its width cannot be cut to a multiple at this rate"
             }
             Self::Choose(Choice { budget: Budget::Rate(_), .. }) => "it has too few channels for this rate",
             Self::Choose(Choice { budget: Budget::Lossless, .. }) => "none of its channels is zero, constant or unread",
             Self::Choose(_) => "the budget is met without it",
-            Self::Obey(_) => "the plan takes none",
+            Self::Obey(_) => "the plan leaves it alone",
         }
     }
 

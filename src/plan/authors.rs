@@ -12,6 +12,7 @@ pub(super) fn notes(choice: &Choice, coupling: &Coupling, plan: &Plan) -> Vec<St
     let limits = &choice.limits;
     let one_rate = limits.rate_for.is_empty() && limits.round_to.is_none() && limits.max_rate.is_none();
     let note = match (choice.ranking.norm_rate(), choice.budget) {
+        (_, Budget::Lossless) => None,
         (Some(0.0), _) => Some("--norm-rate is 0: nothing goes by norm, all by distance".into()),
         (Some(norm), Budget::Rate(rate)) if one_rate => counts(coupling, plan, norm, rate),
         _ => None,

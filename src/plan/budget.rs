@@ -7,7 +7,8 @@
 //!
 //! Invariant: of two targets, the larger one never leaves more of the cost. Let the larger one take a longer beginning: the smaller one's
 //! whole beginning falls short of it. Let both take the same: they put back the same levels up to the first that only the smaller one can
-//! spare, and with that it is below the larger target.
+//! spare, and with that it is below the larger target. Walking around a step is taken only where it leaves no less than the step itself would,
+//! so that both hold for it too.
 
 use super::strand::Strand;
 use super::ties::Ties;
@@ -28,8 +29,6 @@ pub(super) struct Reached {
     pub counts: Vec<Vec<usize>>,
     /// The share of the cost that is gone.
     pub share: f64,
-    /// The largest rate on the path.
-    pub rate: f64,
 }
 
 /// What is searched, and for what.
@@ -85,8 +84,7 @@ impl Search<'_> {
         let mut counts = self.at(path);
         self.put_back(path, &mut counts);
         self.put_back_within(&mut counts);
-        let rates = path.iter().map(|&(s, level)| self.strands[s].rates[level]);
-        Reached { share: self.share(&counts), rate: rates.fold(0.0, f64::max), counts }
+        Reached { share: self.share(&counts), counts }
     }
 
     /// Where a path ends.
@@ -146,7 +144,7 @@ impl Search<'_> {
 }
 
 /// The share that is gone, however it is rounded: the smaller of two ways to compute it. Of nothing, nothing goes.
-pub(super) fn gone(whole: f64, left: f64) -> f64 {
+fn gone(whole: f64, left: f64) -> f64 {
     if whole < 1.0 {
         return 0.0;
     }

@@ -62,36 +62,60 @@ pub fn decide(facts: &Facts<'_>, coupling: &Coupling, choice: &Choice) -> Result
     let widths = choice.limits.round_to.map_or(Vec::new(), |n| widths::widths(facts, coupling, n));
     let ties = Ties::new(coupling, widths);
     let mut decision = Decision { plan: Plan::default(), left: bounds.left.clone(), notes: bounds.notes.clone() };
-    if choice.budget == Budget::Lossless {
-        decision.plan = lossless::plan(facts, coupling, &ties, &bounds)?;
-        return Ok(decision);
-    }
-    let scores = score::score(facts, coupling, &choice.ranking)?;
-    let prices = Prices::new(facts, coupling);
+    let scores = || score::score(facts, coupling, &choice.ranking);
     let under = under(choice, most);
+    let from = |scores| Candidates { coupling, ties: &ties, bounds: &bounds, scores };
     match choice.budget {
-        Budget::Rate(rate) => decision.plan = at_rate(coupling, &ties, &bounds, &scores, rate),
+        Budget::Lossless => decision.plan = lossless::plan(facts, coupling, &ties, &bounds)?,
+        Budget::Rate(rate) => decision.plan = from(&scores()?).at_rate(rate),
         Budget::CutFlops(share) => {
+            let prices = Prices::new(facts, coupling);
             let want = Want { share, of: "MACs", option: "--cut-flops", under, price: &|n| prices.macs(n) };
-            want.decide(coupling, &ties, &bounds, &scores, &mut decision)?;
+            want.decide(&from(&scores()?), &mut decision)?;
         }
         Budget::CutParams(share) => {
+            let prices = Prices::new(facts, coupling);
             let want = Want { share, of: "parameters", option: "--cut-params", under, price: &|n| prices.params(n) };
-            want.decide(coupling, &ties, &bounds, &scores, &mut decision)?;
+            want.decide(&from(&scores()?), &mut decision)?;
         }
-        Budget::Lossless => {}
     }
     decision.notes.extend(authors::notes(choice, coupling, &decision.plan));
     Ok(decision)
 }
 
-fn at_rate(coupling: &Coupling, ties: &Ties<'_>, bounds: &Bounds, scores: &[Scores], rate: f64) -> Plan {
-    let wish = |g: usize, bound: Bound| {
-        let rate = bound.rate.unwrap_or(rate).min(bound.most);
-        Wish { order: scores[g].order(), quota: quota(rate, coupling.groups[g].units.len()) }
-    };
-    let wishes: Vec<Option<Wish>> = bounds.of.iter().enumerate().map(|(g, b)| Some(wish(g, (*b)?))).collect();
-    settle(ties, &wishes)
+/// What can be chosen from.
+struct Candidates<'a> {
+    coupling: &'a Coupling,
+    ties: &'a Ties<'a>,
+    bounds: &'a Bounds,
+    scores: &'a [Scores],
+}
+
+impl Candidates<'_> {
+    fn at_rate(&self, rate: f64) -> Plan {
+        let wish = |g: usize, bound: Bound| {
+            let rate = bound.rate.unwrap_or(rate).min(bound.most);
+            Wish { order: self.scores[g].order(), quota: quota(rate, self.units(g)) }
+        };
+        let wishes: Vec<Option<Wish>> = self.bounds.of.iter().enumerate().map(|(g, b)| Some(wish(g, (*b)?))).collect();
+        settle(self.ties, &wishes)
+    }
+
+    /// The plan that takes so many units of each cell.
+    fn taking(&self, strands: &[Strand], counts: &[Vec<usize>]) -> Plan {
+        let mut remove = vec![Vec::new(); self.coupling.groups.len()];
+        for (strand, counts) in strands.iter().zip(counts) {
+            for (cell, &n) in strand.cells.iter().zip(counts).filter(|c| *c.1 > 0) {
+                let order = self.scores[cell.group].order();
+                remove[cell.group].extend(order.iter().filter(|u| cell.units.contains(u)).take(n));
+            }
+        }
+        planned(remove, |g| self.bounds.admits(g))
+    }
+
+    fn units(&self, group: usize) -> usize {
+        self.coupling.groups[group].units.len()
+    }
 }
 
 /// What bounds a budget beside the network: ` (..)`.
@@ -121,33 +145,21 @@ struct Want<'a> {
 }
 
 impl Want<'_> {
-    fn decide(
-        &self,
-        coupling: &Coupling,
-        ties: &Ties<'_>,
-        bounds: &Bounds,
-        scores: &[Scores],
-        decision: &mut Decision,
-    ) -> Result<()> {
-        let strands = Strand::all(coupling, ties, bounds);
-        let (groups, target) = (coupling.groups.len(), self.share);
-        let search = budget::Search { strands: &strands, ties, groups, price: self.price, target };
+    fn decide(&self, from: &Candidates<'_>, decision: &mut Decision) -> Result<()> {
+        let strands = Strand::all(from.coupling, from.ties, from.bounds);
+        let (groups, target) = (from.coupling.groups.len(), self.share);
+        let search = budget::Search { strands: &strands, ties: from.ties, groups, price: self.price, target };
         let reached = search.reach().map_err(|most| self.unreachable(most, (self.price)(&vec![0; groups])))?;
-        let mut remove = vec![Vec::new(); coupling.groups.len()];
-        for (strand, counts) in strands.iter().zip(&reached.counts) {
-            for (cell, &n) in strand.cells.iter().zip(counts).filter(|c| *c.1 > 0) {
-                let order = scores[cell.group].order();
-                remove[cell.group].extend(order.iter().filter(|u| cell.units.contains(u)).take(n));
-            }
-        }
-        decision.plan = planned(remove, |g| bounds.admits(g));
+        let plan = from.taking(&strands, &reached.counts);
+        let shares = plan.groups.iter().map(|g| g.remove.len() as f64 / from.units(g.id) as f64);
         decision.notes.push(format!(
             "{:.2} % of the {} go ({:.2} % asked for): at most {:.1} % of a group's channels",
             100.0 * reached.share,
             self.of,
             100.0 * self.share,
-            100.0 * reached.rate
+            100.0 * shares.fold(0.0, f64::max)
         ));
+        decision.plan = plan;
         Ok(())
     }
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use super::Choice;
 use super::nodes::{matching, matching_or_between};
-use super::{Choice, Scope};
 use crate::couple::{CoupledGroup, Coupling, Facts};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::NodeId;
@@ -62,7 +62,7 @@ pub(super) fn bounds(facts: &Facts<'_>, coupling: &Coupling, choice: &Choice, mo
         let makers = makers(coupling, group);
         let why = if touches(facts, coupling, group, &kept) {
             Some(KEPT)
-        } else if choice.scope == Scope::Inner && group.residual {
+        } else if !choice.scope.admits(group) {
             Some(OUT_OF_SCOPE)
         } else if !limits.only.is_empty() && !makers.is_subset(&only) {
             Some(NOT_LISTED)

@@ -3,6 +3,7 @@
 use super::ties::Ties;
 use super::{Plan, PlannedGroup};
 use crate::couple::Coupling;
+use crate::score::share;
 
 /// What is wanted of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,9 +48,9 @@ pub(super) fn planned(remove: Vec<Vec<usize>>, is_candidate: impl Fn(usize) -> b
     Plan { groups: candidates.map(group).collect() }
 }
 
-/// `floor(rate * units)`, steady against rounding; at least one unit stays.
+/// `floor(rate * units)`; at least one unit stays.
 pub(super) fn quota(rate: f64, units: usize) -> usize {
-    ((rate * units as f64 + 1e-9).floor() as usize).min(units.saturating_sub(1))
+    share(rate, units).min(units.saturating_sub(1))
 }
 
 #[cfg(test)]

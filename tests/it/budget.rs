@@ -279,6 +279,17 @@ fn budgets_respect_what_is_set_apart() {
     }
 }
 
+/// A rate of its own may be larger than that of the others.
+#[test]
+fn the_largest_share_said_is_that_of_the_plan() {
+    let model = resnet();
+    let s = Subject::new(&model);
+    let limits = Limits { rate_for: vec![("/layer3/layer3.0/conv1/Conv".into(), 0.75)], ..Limits::default() };
+    let choice = Choice { limits, ..Choice::new(Budget::CutFlops(0.3)) };
+    let notes = decide(&s.known.facts(), &s.coupling, &choice).unwrap().notes.join("\n");
+    assert!(notes.contains("at most 75.0 % of a group's channels"), "{notes}");
+}
+
 #[test]
 fn what_is_out_of_reach_is_said_with_the_largest_cut() {
     let model = resnet();

@@ -117,19 +117,9 @@ fn unplanned(source: &Source<'_>, layer: NodeId) -> Option<&'static str> {
     let axes: Vec<_> = axes.collect();
     let group = source.coupling.groups.iter().find(|g| g.axes.iter().any(|a| axes.contains(&a.0)))?;
     let in_blocks = source.coupling.partitions.iter().any(|p| p.shares.iter().any(|s| s.group == group.id));
-    let planned = source.plan.groups.iter().find(|p| p.id == group.id);
-    match planned {
-        _ if matches!(source.what, What::Obey(_)) && planned.is_none_or(|p| p.remove.is_empty()) => {
-            Some("the plan leaves it alone")
-        }
-        Some(p) if p.remove.is_empty() && source.what.is_lossless() => {
-            Some("none of its channels is zero, constant or unread")
-        }
-        Some(p) if p.remove.is_empty() && in_blocks => {
-            Some("grouped convolutions want equally many from each of their groups, which this rate does not give")
-        }
-        None => source.left.iter().find(|l| l.0 == group.id).map(|l| l.1).or(Some("the plan leaves it whole")),
-        Some(p) if p.remove.is_empty() => Some(source.what.why_none()),
-        Some(_) => None,
+    if source.plan.groups.iter().any(|p| p.id == group.id && !p.remove.is_empty()) {
+        return None;
     }
+    let left = source.left.iter().find(|l| l.0 == group.id).map(|l| l.1);
+    Some(left.unwrap_or_else(|| source.what.why_none(in_blocks)))
 }
