@@ -4,7 +4,7 @@
 //! The pipeline is the architecture. Each stage is one module, takes what came before by reference and returns a new value:
 //!
 //! ```text
-//! read -> shape -> couple -> score -> plan -> cut -> write -> verify -> report
+//! read -> shape -> couple -> score -> plan -> cut -> heal -> write -> verify -> report
 //! ```
 //!
 //! | stage | module | takes | gives |
@@ -16,6 +16,7 @@
 //! | score | [`score`] | the filters of each group | a score for each unit |
 //! | plan | [`plan`] | a budget | the units that go |
 //! | cut | [`cut`] | the coordinates that go | the file's content without them, or with zeros in their place |
+//! | heal | [`heal`] | the original, the cut model and samples | numbers for the layers behind the cut |
 //! | verify | [`verify`] | the original, and the file that was written | a proof, or the first difference |
 //! | report | [`report`] | what happened | plain data, and text |
 //!
@@ -84,6 +85,7 @@ pub mod couple;
 pub mod cut;
 pub mod data;
 pub mod error;
+pub mod heal;
 pub mod lossless;
 pub mod model;
 pub mod op;

@@ -17,6 +17,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("score", &["model", "couple", "op"]),
     ("plan", &["model", "op", "cost", "couple", "lossless", "score"]),
     ("cut", &["model", "couple", "lossless", "plan", "op"]),
+    ("heal", &["model", "runtime"]),
     ("verify", &["model", "runtime"]),
     ("report", &[]),
     ("build", &["model"]),
@@ -111,6 +112,8 @@ fn one_owner_for_each_package() {
         ("comfy_table", "report"),
         ("ndarray_npy", "data"),
         ("image", "data"),
+        ("faer", "heal"),
+        ("indicatif", "cli"),
     ];
     for path in sources("src") {
         let text = std::fs::read_to_string(&path).unwrap();
