@@ -18,6 +18,8 @@ mod sweep;
 mod value_info;
 
 pub use soft::soften;
+pub(crate) use sweep::{all_names, drop_unread};
+pub(crate) use value_info::input_of;
 
 /// Cuts. Errors where a shape that the model computes would be wrong; couplings made by [`crate::couple::couple`] exclude that.
 pub fn cut(facts: &Facts<'_>, coupling: &Coupling, gone: &Gone) -> Result<ModelProto> {

@@ -10,13 +10,31 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Model, Removed, Tensor};
 use crate::runtime::Feed;
 
+mod behind;
+mod change;
 mod curves;
+mod distance;
 mod edit;
+mod fit;
 mod fold;
+mod layer;
+mod memory;
+mod moments;
+mod network;
+mod prior;
 mod reconstruct;
+mod ridge;
+mod rows;
+mod sequence;
+mod sums;
+mod transposed;
+mod walk;
+mod window;
 
-pub use curves::{Trial, curves};
+pub use curves::{Cost, Trial, curves};
+pub use distance::distance;
 pub use edit::{Edit, apply};
+pub use rows::ROWS;
 
 /// A way to heal. A new one is a file beside the others and a line of [`METHODS`].
 pub trait Method: Sync {
@@ -68,6 +86,8 @@ pub struct Case<'a> {
     pub fit: &'a Range<usize>,
     /// The inputs of a sample.
     pub get: Get<'a>,
+    /// The fewest rows that a layer is fitted on, where there are as many: [`ROWS`] unless time is short.
+    pub rows: usize,
     /// Hears of every layer as it is done.
     pub watch: &'a (dyn Fn(Step<'_>) + Sync),
 }
@@ -113,4 +133,10 @@ pub struct LayerError {
     pub outcome: &'static str,
     /// Why it was left alone.
     pub skipped: Option<String>,
+}
+
+impl LayerError {
+    fn skipped(node: &str, reason: String) -> Self {
+        Self { node: node.into(), before: 0.0, after: 0.0, outcome: "kept", skipped: Some(reason) }
+    }
 }

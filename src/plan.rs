@@ -8,6 +8,9 @@ use crate::error::{Error, ErrorKind, Result};
 mod authors;
 mod budget;
 mod choice;
+mod curves;
+mod greedy;
+mod levels;
 mod limits;
 mod lossless;
 mod nodes;
@@ -18,6 +21,8 @@ mod widths;
 mod wish;
 
 pub use choice::{Choice, Decision, decide};
+pub use curves::ErrorCurves;
+pub use levels::{Level, levels_to_measure};
 pub use limits::Limits;
 pub use price::Prices;
 pub use wish::{Wish, choose};

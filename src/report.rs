@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub mod advice;
+mod heal;
 pub mod html;
 pub mod inspection;
 mod measured;
 mod plan_file;
+mod sides;
 pub mod text;
 mod times;
 
+pub use heal::{Heal, HealScore, HealedLayer};
 pub use inspection::{Group, GroupAxis, Inspection, NormVerdict, Norms, Obstacle, Outcome, Pinned};
 pub use measured::{Accuracy, GateOutcome, Latency, wilson};
 pub use plan_file::PlanFile;
@@ -230,7 +233,7 @@ pub struct FirstDifference {
 pub struct Fidelity {
     /// Samples.
     pub samples: usize,
-    /// `random` or `calibration`: which inputs these were.
+    /// `calibration`, `generated` (images) or `random` (numbers): which inputs these were.
     #[serde(default)]
     pub inputs: String,
     /// Share of samples with the same top-1.
@@ -264,6 +267,15 @@ pub struct OutputFidelity {
     pub sqnr_db: Option<f64>,
     /// Largest difference: `max |a - b|`.
     pub max_abs_error: f64,
+    /// The largest KL divergence of a sample, where there is a top-1.
+    #[serde(default)]
+    pub kl_worst: Option<f64>,
+    /// The smallest cosine of a sample.
+    #[serde(default)]
+    pub cosine_worst: f64,
+    /// The smallest signal over difference of a sample, in decibels; `null` where it is infinite.
+    #[serde(default)]
+    pub sqnr_db_worst: Option<f64>,
 }
 
 impl OutputFidelity {
@@ -318,6 +330,9 @@ pub struct Report {
     /// Agreement with the original.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fidelity: Option<Fidelity>,
+    /// What healing came to, where a model was cut here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heal: Option<Heal>,
     /// On labelled samples, where it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<Accuracy>,

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use secateur::pipeline::What;
+use secateur::pipeline::{Allocate, What};
 
 use super::plan_file::{only_one_stream, read_plan};
 use super::proving::Proving;
 use super::writing::{Job, Writing};
 use super::{Failure, Shared, read_model};
 
-/// Cut what a plan says, prove, write. The result is that of the `prune` that wrote the plan, byte for byte.
+/// Cut what a plan says, heal, prove, write. The result is that of the `prune` that wrote the plan, byte for byte, where data and `--heal` are the same.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   secateur apply model.onnx --plan plan.json -o small.onnx
@@ -39,6 +39,6 @@ pub(super) fn run(o: &Opts) -> Result<(), Failure> {
     let job = Job { path: &o.model, plan: Some(&o.plan), writing, proving, shared };
     job.check()?;
     let file = read_plan(&o.plan)?;
-    let done = job.run(&read_model(&o.model)?, What::Obey(file.plan.clone()));
+    let done = job.run(&read_model(&o.model)?, What::Obey(file.plan.clone()), Allocate::Uniform);
     done.map_err(|failure| failure.located(&file))
 }

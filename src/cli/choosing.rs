@@ -1,6 +1,7 @@
 //! What `prune` and `plan` take to choose what goes.
 
 use clap::{ArgGroup, Args, ValueEnum};
+use secateur::pipeline::Allocate;
 use secateur::plan::{Budget, Choice, Limits, Scope};
 
 use super::Failure;
@@ -22,9 +23,10 @@ pub(super) struct Choosing {
     /// Remove only what changes nothing: units that are zero, constant (folded into biases) or unread.
     #[arg(long, group = "how_much", conflicts_with = "allow_inexact")]
     lossless: bool,
-    /// How a budget is split over the groups: at one rate for all.
-    #[arg(long, value_name = "HOW", default_value = "uniform", value_parser = ["uniform"])]
-    allocate: String,
+    /// How a budget is split over the groups: at one rate for all, or by the error that each group's cut makes at the outputs, measured on
+    /// samples. Default: error where there is --calibrate or images are made up, and the result is healed; else uniform.
+    #[arg(long, value_name = "HOW")]
+    allocate: Option<AllocateName>,
     /// `inner` leaves residual streams alone.
     #[arg(long, default_value = "all")]
     scope: ScopeName,
@@ -48,6 +50,12 @@ pub(super) struct Choosing {
     /// Also cut channels of which the removal changes a statistic (a mean over channels, say): the proof sets them aside.
     #[arg(long)]
     allow_inexact: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum AllocateName {
+    Uniform,
+    Error,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -76,6 +84,15 @@ impl Choosing {
             },
             allow_inexact: self.allow_inexact,
         })
+    }
+
+    /// How a budget is split.
+    pub(super) fn allocate(&self) -> Allocate {
+        match self.allocate {
+            None => Allocate::Auto,
+            Some(AllocateName::Uniform) => Allocate::Uniform,
+            Some(AllocateName::Error) => Allocate::Error,
+        }
     }
 
     fn budget(&self) -> Result<Budget, Failure> {

@@ -6,17 +6,18 @@ use clap::{Args, ValueEnum};
 use secateur::data::{ChannelOrder, Layout, Preparation, Resize};
 use secateur::pipeline::{Gate, Measures};
 
-/// What is measured of a result, and on which data.
+/// Samples without labels, and what is done to all samples before the model.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Data")]
-pub(super) struct DataOpts {
-    /// Inputs without labels, on which outputs are compared: .npz or .npy (the first axis counts samples; an .npz names its arrays as the
-    /// model its inputs, or the only one x), or a folder of PNG or JPEG images.
+pub(super) struct SampleOpts {
+    /// Inputs without labels, to heal by and to compare outputs on: .npz or .npy (the first axis counts samples; an .npz names its arrays as
+    /// the model its inputs, or the only one x), or a folder of PNG or JPEG images.
     #[arg(long, value_name = "PATH")]
     calibrate: Option<PathBuf>,
-    /// Inputs with labels, on which accuracy (top-1) is measured: .npz with x and y, or a folder of class folders, numbered from 0 by name.
-    #[arg(long, value_name = "PATH")]
-    evaluate: Option<PathBuf>,
+    /// Samples to fit on (512 unless said). Of --calibrate, the next ones, at most 512, judge the result; where there are none, the last
+    /// eighth of the file. In compare: how many of the first samples are compared (all unless said).
+    #[arg(long, value_name = "N")]
+    samples: Option<usize>,
     /// What raw data is multiplied by: (x * scale - mean) / std. A number or a fraction, such as 1/255.
     #[arg(long, value_name = "S", default_value = "1", value_parser = fraction)]
     scale: f64,
@@ -35,10 +36,17 @@ pub(super) struct DataOpts {
     /// The order of an image's channels.
     #[arg(long, value_name = "ORDER", default_value = "rgb")]
     channels: ChannelName,
-    /// Calibration samples to fit on (512 unless said); the next ones, at most 512, judge the result. Where there are none, the last eighth of
-    /// the file judges. In compare: how many of the first samples are compared (all unless said).
-    #[arg(long, value_name = "N")]
-    samples: Option<usize>,
+}
+
+/// What is measured of a result, and on which data.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Data")]
+pub(super) struct DataOpts {
+    #[command(flatten)]
+    samples: SampleOpts,
+    /// Inputs with labels, on which accuracy (top-1) is measured: .npz with x and y, or a folder of class folders, numbered from 0 by name.
+    #[arg(long, value_name = "PATH")]
+    evaluate: Option<PathBuf>,
     /// Measure latency in tract, before and after in turn: medians of N runs of each, on one thread.
     #[arg(long, value_name = "N")]
     bench: Option<usize>,
@@ -73,12 +81,12 @@ enum ChannelName {
     Bgr,
 }
 
-impl DataOpts {
-    /// What is to be measured; `gates`: what must hold.
-    pub(super) fn measures(&self, gates: Option<&GateOpts>) -> Measures {
+impl SampleOpts {
+    /// What outputs are compared on.
+    pub(super) fn measures(&self) -> Measures {
         Measures {
             calibrate: self.calibrate.clone(),
-            evaluate: self.evaluate.clone(),
+            samples: self.samples,
             preparation: Preparation {
                 scale: self.scale,
                 mean: self.mean.clone(),
@@ -97,15 +105,30 @@ impl DataOpts {
                     ChannelName::Bgr => ChannelOrder::Bgr,
                 },
             },
-            samples: self.samples,
-            bench: self.bench,
-            gates: gates.map_or(Vec::new(), |g| g.gate.clone()),
+            ..Measures::default()
         }
     }
 
     /// Files that are read and must not be written to.
     pub(super) fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        self.calibrate.iter().chain(&self.evaluate)
+        self.calibrate.iter()
+    }
+}
+
+impl DataOpts {
+    /// What is to be measured; `gates`: what must hold.
+    pub(super) fn measures(&self, gates: Option<&GateOpts>) -> Measures {
+        Measures {
+            evaluate: self.evaluate.clone(),
+            bench: self.bench,
+            gates: gates.map_or(Vec::new(), |g| g.gate.clone()),
+            ..self.samples.measures()
+        }
+    }
+
+    /// Files that are read and must not be written to.
+    pub(super) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.samples.files().chain(&self.evaluate)
     }
 }
 

@@ -1,18 +1,23 @@
 //! `secateur plan`: only decides.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use secateur::model::write::unfit;
-use secateur::{Error, Model, pipeline};
+use secateur::pipeline::{self, PruneOptions};
+use secateur::{Error, Model};
 
 use super::choosing::Choosing;
+use super::data::SampleOpts;
 use super::files::{check_folder, is_stream, new_file, unusable, write_file, write_stdout};
+use super::healing::HealOpts;
+use super::progress::Progress;
 use super::{Failure, Shared, about, read_model};
 
 /// Only decide what goes: a JSON file to review, edit and keep under version control. `apply` obeys it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   secateur plan model.onnx -o plan.json --rate 0.3
+  secateur plan model.onnx -o plan.json --cut-flops 0.5 --calibrate images.npz --scale 1/255
   secateur plan model.onnx -o - --rate 0.3 | secateur apply model.onnx --plan - -o small.onnx
 
 In the file, `groups[].remove` lists the units that go, and is what `apply` obeys: edit it. `cuts` says what that means for every value of the model, and is made again from it.
@@ -30,21 +35,27 @@ pub(super) struct Opts {
     /// Replace an existing plan.
     #[arg(long)]
     force: bool,
-    /// Seed of what the criterion `random` draws.
+    /// Seed of images that are made up, and of what the criterion `random` draws.
     #[arg(long, default_value_t = 0)]
     seed: u64,
     #[command(flatten)]
+    healing: HealOpts,
+    #[command(flatten)]
     choosing: Choosing,
+    #[command(flatten)]
+    samples: SampleOpts,
     #[command(flatten)]
     shared: Shared,
 }
 
 pub(super) fn run(o: &Opts) -> Result<(), Failure> {
     o.shared.apply();
-    let choice = o.choosing.choice(o.seed)?;
+    let progress = Progress::new(&o.shared);
+    let options = o.options(&progress)?;
     o.check_files()?;
     let model: Model = read_model(&o.model)?;
-    let report = pipeline::plan(&model, &o.shared.shapes(), &choice).map_err(about(&o.model))?;
+    let report = pipeline::plan_for(&model, &options).map_err(about(&o.model))?;
+    drop(progress);
     o.shared.say_times(&report.model, &report.times);
     let plan = report.plan.as_ref().ok_or_else(|| Error::internal("a plan without a plan"))?;
     match o.output.as_deref() {
@@ -57,6 +68,19 @@ pub(super) fn run(o: &Opts) -> Result<(), Failure> {
 }
 
 impl Opts {
+    /// What `prune` would be asked for.
+    fn options(&self, progress: &Progress) -> Result<PruneOptions, Failure> {
+        let options = PruneOptions::new(self.choosing.choice(self.seed)?);
+        Ok(PruneOptions {
+            shapes: self.shared.shapes(),
+            seed: self.seed,
+            allocate: self.choosing.allocate(),
+            heal: self.healing.heal(progress)?,
+            measures: self.samples.measures(),
+            ..options
+        })
+    }
+
     fn check_files(&self) -> Result<(), Failure> {
         if self.to_stdout() && self.shared.json {
             return Err(Failure::Usage("-o - and --json both want stdout: write the plan to a file".into()));
@@ -67,7 +91,8 @@ impl Opts {
                 if let Some(reason) = unfit(path) {
                     return Err(unusable(path, reason));
                 }
-                new_file(path, &[&self.model], self.force || self.dry_run)
+                let read: Vec<&Path> = self.samples.files().chain([&self.model]).map(PathBuf::as_path).collect();
+                new_file(path, &read, self.force || self.dry_run)
             }
             _ => Ok(()),
         }

@@ -11,7 +11,7 @@ pub(super) struct Proving {
     /// Largest difference allowed in the proof, relative to each value's largest magnitude.
     #[arg(long, value_name = "T", default_value_t = 1e-4)]
     pub(super) tolerance: f64,
-    /// Seed of the proof's inputs, and of what the criterion `random` draws.
+    /// Seed of the proof's inputs, of images that are made up, and of what the criterion `random` draws.
     #[arg(long, default_value_t = 0)]
     pub(super) seed: u64,
 }

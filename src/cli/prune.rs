@@ -9,11 +9,12 @@ use super::proving::Proving;
 use super::writing::{Job, Writing};
 use super::{Failure, Shared, read_model};
 
-/// Plan, cut, prove, write.
+/// Plan, cut, heal, prove, write.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   secateur prune model.onnx -o small.onnx --rate 0.3
-  secateur prune model.onnx -o small.onnx --rate 0.5 --scope inner --report report.json
+  secateur prune model.onnx -o small.onnx --cut-flops 0.5 --calibrate images.npz --scale 1/255
+  secateur prune model.onnx -o small.onnx --rate 0.5 --scope inner --heal none --report report.json
   secateur prune - -o - --rate 0.3 < model.onnx > small.onnx
 
 Exit status: 0 done; 1 failed; 2 usage; 3 refused: the proof did not hold or could not be made, or a gate did not hold, and no model was written.")]
@@ -36,5 +37,5 @@ pub(super) fn run(o: &Opts) -> Result<(), Failure> {
     let Opts { writing, proving, shared, .. } = o;
     let job = Job { path: &o.model, plan: None, writing, proving, shared };
     job.check()?;
-    job.run(&read_model(&o.model)?, what)
+    job.run(&read_model(&o.model)?, what, o.choosing.allocate())
 }

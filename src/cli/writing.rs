@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use secateur::Model;
 use secateur::model::write::{data_beside, unfit};
-use secateur::pipeline::{self, Destination, Form, Proof, PruneOptions, What};
+use secateur::pipeline::{self, Allocate, Destination, Form, Proof, PruneOptions, What};
 use secateur::report::Report;
 
 use super::data::{DataOpts, GateOpts};
 use super::files::{Side, check_folder, is_stream, new_file, same_file, unusable, write_file, write_stdout};
+use super::healing::HealOpts;
+use super::progress::Progress;
 use super::proving::Proving;
 use super::{Failure, Shared, about, reports};
 
@@ -23,9 +25,8 @@ pub(super) struct Writing {
     /// Set the chosen channels to zero, and keep the structure: the file equals the masked original, and can be trained on.
     #[arg(long)]
     soft: bool,
-    /// How the cut network is healed.
-    #[arg(long, default_value = "none", value_parser = ["none"])]
-    heal: String,
+    #[command(flatten)]
+    healing: HealOpts,
     /// Skip the proof.
     #[arg(long, help_heading = "Proof", conflicts_with = "allow_unverified")]
     no_verify: bool,
@@ -77,12 +78,14 @@ impl Job<'_> {
         self.writing.check(self.shared, &inputs)
     }
 
-    /// Cuts, proves, writes and says so.
-    pub(super) fn run(&self, model: &Model, what: What) -> Result<(), Failure> {
+    /// Cuts, heals, proves, writes and says so.
+    pub(super) fn run(&self, model: &Model, what: What, allocate: Allocate) -> Result<(), Failure> {
         let Self { writing: w, shared, .. } = self;
         let mut bytes = Vec::new();
-        let options = self.options(what);
+        let progress = Progress::new(shared);
+        let options = self.options(what, allocate, &progress)?;
         let report = pipeline::prune(model, &options, w.destination(&mut bytes)).map_err(about(self.path))?;
+        drop(progress);
         shared.say_times(&report.model, &report.times);
         w.write_side_files(&report)?;
         if w.to_stdout() && report.refused.is_none() && !w.dry_run {
@@ -91,9 +94,9 @@ impl Job<'_> {
         shared.say_costs(&report, w.to_stdout())
     }
 
-    fn options(&self, what: What) -> PruneOptions {
+    fn options(&self, what: What, allocate: Allocate, progress: &Progress) -> Result<PruneOptions, Failure> {
         let w = self.writing;
-        PruneOptions {
+        Ok(PruneOptions {
             shapes: self.shared.shapes(),
             what,
             form: if w.soft { Form::Soft } else { Form::Hard },
@@ -106,8 +109,10 @@ impl Job<'_> {
             seed: self.proving.seed,
             stamp: !w.no_stamp,
             external_data: w.external_data,
+            allocate,
+            heal: w.healing.heal(progress)?,
             measures: w.data.measures(Some(&w.gates)),
-        }
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use crate::model::ModelProto;
 use crate::model::proto::{GraphProto, NodeProto};
 
 /// Drops what `before` read and `after` does not: constant chains whose result was replaced, constants that were copied for all their readers.
-pub(super) fn drop_unread(before: &ModelProto, after: &mut ModelProto) {
+pub(crate) fn drop_unread(before: &ModelProto, after: &mut ModelProto) {
     let Some(graph) = after.graph.as_mut() else { return };
     let was_read = before.graph.as_ref().map(names_read).unwrap_or_default();
     loop {
@@ -36,7 +36,7 @@ pub(super) fn drop_unread(before: &ModelProto, after: &mut ModelProto) {
 }
 
 /// Every name that the file uses, in subgraphs too.
-pub(super) fn all_names(model: &ModelProto) -> HashSet<String> {
+pub(crate) fn all_names(model: &ModelProto) -> HashSet<String> {
     fn walk(graph: &GraphProto, out: &mut HashSet<String>) {
         out.extend(graph.input.iter().chain(&graph.output).map(|v| v.name().to_owned()));
         out.extend(graph.initializer.iter().map(|t| t.name().to_owned()));

@@ -74,7 +74,7 @@ pub(super) fn dims_mut(info: &mut ValueInfoProto) -> Option<&mut Vec<Dimension>>
 }
 
 /// The graph input that declares an initializer, as IR 3 wants it.
-pub(super) fn input_of(tensor: &TensorProto) -> ValueInfoProto {
+pub(crate) fn input_of(tensor: &TensorProto) -> ValueInfoProto {
     let dim = |&n: &i64| Dimension { value: Some(DimValue::DimValue(n)), denotation: None };
     let shape = TensorShapeProto { dim: tensor.dims.iter().map(dim).collect() };
     let value = TypeValue::TensorType(type_proto::Tensor { elem_type: tensor.data_type, shape: Some(shape) });

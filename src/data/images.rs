@@ -124,7 +124,7 @@ fn resized(image: &RgbImage, (w, h): (u32, u32), how: Resize) -> RgbImage {
 }
 
 /// Channels, height and width of an input that takes an image.
-fn image_dims(input: &Input, layout: Layout) -> Option<(usize, usize, usize)> {
+pub(super) fn image_dims(input: &Input, layout: Layout) -> Option<(usize, usize, usize)> {
     let (c, h, w) = match (without_batch(&input.dims), layout) {
         (&[c, h, w], Layout::Nchw) | (&[h, w, c], Layout::Nhwc) => (c, h, w),
         _ => return None,

@@ -85,7 +85,7 @@ impl Preparation {
     }
 
     /// Whether data stays as it is.
-    pub(super) fn is_nothing(&self) -> bool {
+    pub fn is_nothing(&self) -> bool {
         self.scale == 1.0 && self.mean.iter().all(|m| *m == 0.0) && self.std.iter().all(|s| *s == 1.0)
     }
 

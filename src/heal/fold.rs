@@ -1,6 +1,6 @@
 //! The fold: removed channels are expressed by the kept ones, and their weights land there.
 
-use super::{Case, Healed, Method};
+use super::{Case, Healed, Method, sequence};
 use crate::error::Result;
 
 /// Removed channels folded into the kept ones.
@@ -15,7 +15,7 @@ impl Method for Fold {
         "removed channels are predicted from the kept ones, and their weights land there"
     }
 
-    fn heal(&self, _: &Case<'_>) -> Result<Healed> {
-        Ok(Healed::default())
+    fn heal(&self, case: &Case<'_>) -> Result<Healed> {
+        sequence::heal(case, false)
     }
 }

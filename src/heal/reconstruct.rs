@@ -1,6 +1,6 @@
 //! Least squares: every layer behind the cut is fitted again to what the original's makes, one after the other.
 
-use super::{Case, Healed, Method};
+use super::{Case, Healed, Method, sequence};
 use crate::error::Result;
 
 /// Sequential asymmetric least squares.
@@ -15,7 +15,7 @@ impl Method for Reconstruct {
         "every layer behind the cut is fitted again to the original's outputs, by least squares"
     }
 
-    fn heal(&self, _: &Case<'_>) -> Result<Healed> {
-        Ok(Healed::default())
+    fn heal(&self, case: &Case<'_>) -> Result<Healed> {
+        sequence::heal(case, true)
     }
 }

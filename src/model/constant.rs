@@ -187,12 +187,22 @@ impl Constants {
         if node.op() == "ConstantOfShape" {
             return Ok(self.fill(node));
         }
+        if node.op() == "CastLike" {
+            return Ok(self.cast_like(graph, node));
+        }
         if node.inputs.is_empty() || node.inputs.iter().flatten().any(|&i| self.get(i).is_none()) {
             return Ok(None);
         }
         let inputs: Vec<Option<Tensor>> =
             node.inputs.iter().map(|i| i.and_then(|i| self.get(i)).map(Known::tensor)).collect();
         Ok(fold::compute(node.proto, &inputs, graph.model().opset()).map(Known::Dense))
+    }
+
+    /// CastLike, whose second operand lends nothing but its element type: where that value is unknown, its declared type says as much.
+    fn cast_like(&self, graph: &Graph<'_>, node: &Node<'_>) -> Option<Known> {
+        let (x, like) = (self.get(node.input(0)?)?, node.input(1)?);
+        let dtype = self.get(like).map(Known::dtype).or_else(|| graph.declared_type(like))?;
+        fold::cast(&x.tensor(), dtype).map(Known::Dense)
     }
 
     fn fill(&self, node: &Node<'_>) -> Option<Known> {

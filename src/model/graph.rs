@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Model;
-use super::proto::{GraphProto, NodeProto, TensorProto};
+use super::proto::{DataType, GraphProto, NodeProto, TensorProto, TypeValue};
 use crate::error::{Error, Result};
 
 /// A value of a graph, by number.
@@ -206,6 +206,16 @@ impl<'m> Graph<'m> {
         }
     }
 
+    /// The element type that the file declares for a value, where it does.
+    pub(crate) fn declared_type(&self, id: ValueId) -> Option<DataType> {
+        let (name, proto) = (self.name(id), self.model.graph_proto());
+        let info = proto.input.iter().chain(&proto.value_info).chain(&proto.output).find(|v| v.name() == name)?;
+        match info.r#type.as_ref()?.value.as_ref()? {
+            TypeValue::TensorType(t) => DataType::try_from(t.elem_type?).ok(),
+            _ => None,
+        }
+    }
+
     fn add_constants(&mut self, proto: &'m GraphProto) -> Result<()> {
         for (i, t) in proto.initializer.iter().enumerate() {
             self.define(t.name(), Source::Initializer(i))?;
@@ -261,7 +271,7 @@ fn is_random(op: &str) -> bool {
 }
 
 /// Names that the subgraphs of a node read from outside.
-fn captured_names(node: &NodeProto) -> Vec<&str> {
+pub(crate) fn captured_names(node: &NodeProto) -> Vec<&str> {
     fn walk<'p>(graph: &'p GraphProto, outer: &HashSet<&'p str>, found: &mut Vec<&'p str>) {
         let mut inside = outer.clone();
         inside.extend(graph.input.iter().map(|v| v.name()));

@@ -78,6 +78,18 @@ impl Tensor {
         }
     }
 
+    /// Floats as a tensor of that type, each rounded to the nearest. `None` where the type is none of floating-point numbers.
+    pub fn of_floats(dtype: DataType, dims: Vec<usize>, values: &[f32]) -> Option<Self> {
+        let data: Vec<u8> = match dtype {
+            DataType::Float => return Some(Self::from_floats(dims, values)),
+            DataType::Double => values.iter().flat_map(|v| f64::from(*v).to_le_bytes()).collect(),
+            DataType::Float16 => values.iter().flat_map(|v| half::f16::from_f32(*v).to_le_bytes()).collect(),
+            DataType::Bfloat16 => values.iter().flat_map(|v| half::bf16::from_f32(*v).to_le_bytes()).collect(),
+            _ => return None,
+        };
+        Some(Self { dtype, dims, data: data.into() })
+    }
+
     /// As a message of that name.
     pub fn to_proto(&self, name: &str) -> TensorProto {
         TensorProto {

@@ -1,7 +1,9 @@
 //! What was decided, and what it means for the model: the coordinates that go, and what takes their place.
 
+use super::allocate::Splitting;
+use super::evaluate::Data;
 use super::inexact::{self, Aside};
-use super::{Analysis, PruneOptions, lossless, stamp};
+use super::{Analysis, Proof, PruneOptions, lossless, stamp};
 use crate::couple::{Coupling, Gone};
 use crate::error::Result;
 use crate::lossless::Fold;
@@ -26,10 +28,15 @@ pub(super) struct Chosen {
 }
 
 impl Chosen {
-    /// Decides. Errors where an option or a plan does not fit the model.
-    pub(super) fn new(analysis: &Analysis<'_>, coupling: &Coupling, options: &PruneOptions) -> Result<Self> {
+    /// Decides. Errors where an option or a plan does not fit the model, or a sample is broken.
+    pub(super) fn new(
+        analysis: &Analysis<'_>,
+        coupling: &Coupling,
+        options: &PruneOptions,
+        data: &Data<'_>,
+    ) -> Result<Self> {
         let facts = analysis.facts();
-        let Decision { plan, left, mut notes } = analysis.decide(coupling, &options.what)?;
+        let Decision { plan, left, mut notes } = Splitting { analysis, coupling, options, data }.decide()?;
         let (plan, loud) = options.form.follow(&facts, coupling, plan)?;
         notes.extend(loud);
         let gone = plan.gone(coupling)?;
@@ -42,6 +49,14 @@ impl Chosen {
             plan,
             gone,
         })
+    }
+
+    /// Whether it must be proved: where nothing is removed there is nothing that must be.
+    pub(super) fn proof(&self, options: &PruneOptions) -> Proof {
+        match options.proof {
+            Proof::Required if self.plan.is_empty() => Proof::WherePossible,
+            proof => proof,
+        }
     }
 
     /// The file's content after it. Errors where a shape that the model computes would be wrong.

@@ -1,22 +1,25 @@
 //! What is measured of a model beside the untouched original: agreement of outputs, accuracy, latency, outputs for other tools.
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::gate::Gate;
-use super::{FIDELITY_SAMPLES, bench, summary};
-use crate::data::{Input, Preparation, Samples, Stacked, save, split};
+use super::heal::Basis;
+use super::unlabelled::Unlabelled;
+use super::{bench, summary};
+use crate::data::{Input, Preparation, Samples, Stacked, is_image_like, save};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Model, Tensor};
-use crate::report::{Accuracy, Report};
+use crate::report::{Accuracy, Fidelity, Report};
+use crate::runtime::Feed;
 use crate::shape::Shapes;
 use crate::verify::{self, Pair, argmax};
 
-/// Samples to fit on, unless something else is said.
-const FITTED: usize = 512;
-
 /// Samples whose outputs are held at once while they are saved.
 const HELD: usize = 256;
+
+/// What is said of a healed model that is closer to the original where that was judged, and yet less accurate.
+const WORSE: &str = "the healed model has fewer of the labelled samples right than the cut one: what it was healed on is unlike them; see --calibrate \
+                     and --scale, --mean, --std";
 
 /// What is measured, on which data, and what must hold.
 #[derive(Debug, Clone, Default)]
@@ -27,8 +30,8 @@ pub struct Measures {
     pub evaluate: Option<PathBuf>,
     /// What is done to both before the model.
     pub preparation: Preparation,
-    /// How many of the first inputs without labels are for fitting, 512 unless said; where nothing is ever fitted, how many are compared, all
-    /// unless said.
+    /// How many of the first inputs without labels are for fitting, 512 unless said (of seeded numbers 128); where nothing is ever fitted, how
+    /// many are compared, all unless said.
     pub samples: Option<usize>,
     /// How many runs latency is measured in; `None`: it is not.
     pub bench: Option<usize>,
@@ -52,9 +55,18 @@ pub(super) struct Beside<'a> {
     pub seed: u64,
 }
 
+/// Models prepared to run beside the original, and how far their outputs are from its: the cut model and, where that is another, the healed one.
+#[derive(Debug)]
+pub(super) struct Compared {
+    pub pairs: Vec<Pair>,
+    pub fidelities: Vec<Fidelity>,
+}
+
 /// The data of a run, opened and found to fit the model.
 pub(super) struct Data<'a> {
     measures: &'a Measures,
+    feeds: &'a [Feed],
+    seed: u64,
     calibrate: Option<Samples>,
     evaluate: Option<Evaluation>,
 }
@@ -68,25 +80,57 @@ struct Evaluation {
 
 impl<'a> Data<'a> {
     /// Opens what is to be measured on. Errors where it does not fit the model.
-    pub(super) fn open(measures: &'a Measures, model: &Model, shapes: &Shapes) -> Result<Self> {
-        let input = |f: &crate::runtime::Feed| Input { name: f.name.clone(), dtype: f.dtype, dims: f.dims.clone() };
-        let inputs: Vec<Input> = shapes.feeds.iter().map(input).collect();
+    pub(super) fn open(measures: &'a Measures, model: &Model, shapes: &'a Shapes, seed: u64) -> Result<Self> {
+        let feeds = &shapes.feeds;
+        let inputs = inputs(feeds);
         let open = |path: &PathBuf| Samples::open(path, &inputs, &measures.preparation);
         let calibrate = measures.calibrate.as_ref().map(open).transpose()?;
         let evaluate = measures.evaluate.as_ref().map(open).transpose()?;
         measures.fit(outputs(model, shapes)?.iter().any(|(_, dims)| verify::is_row(dims)))?;
         let evaluate = evaluate.map(|samples| Evaluation::new(samples, model, shapes)).transpose()?;
-        Ok(Self { measures, calibrate, evaluate })
+        Ok(Self { measures, feeds, seed, calibrate, evaluate })
     }
 
-    /// Measures a cut, with the samples that judge it. `proved`: whether the runtime has run both models already.
-    pub(super) fn judge(&self, beside: Beside<'_>, proved: bool, report: &mut Report) -> Result<()> {
-        if report.refused.is_none() && (proved || self.measures.are_asked_for()) {
-            let fitted = self.measures.samples.unwrap_or(FITTED);
-            let judging = self.calibrate.as_ref().map_or(0..0, |s| split(s.len(), fitted).judge);
-            self.measure(beside, judging, report)?;
-            // Nothing is healed: what is written is what was cut.
-            report.accuracy.iter_mut().for_each(|a| a.cut = Some(a.after));
+    /// What healing goes by: the best that there is.
+    pub(super) fn basis(&self) -> Basis {
+        match &self.calibrate {
+            Some(_) => Basis::Calibration,
+            None if is_image_like(&inputs(self.feeds), self.measures.preparation.layout) => Basis::Generated,
+            None => Basis::Seeded,
+        }
+    }
+
+    /// The samples of that basis, for fitting and for judging. Errors where images cannot be made.
+    pub(super) fn unlabelled(&self) -> Result<Unlabelled<'_>> {
+        let Measures { samples, preparation, .. } = self.measures;
+        let make = |count| Samples::generated(&inputs(self.feeds), preparation, count, self.seed);
+        match (&self.calibrate, self.basis()) {
+            (Some(all), _) => Ok(Unlabelled::calibration(all, *samples)),
+            (None, Basis::Generated) => Unlabelled::generated(*samples, make),
+            (None, _) => Ok(Unlabelled::seeded(self.feeds, *samples, self.seed, make)),
+        }
+    }
+
+    /// For how many runs models have to be prepared, so many judging.
+    pub(super) fn runs(&self, judging: usize) -> usize {
+        judging.max(self.evaluate.as_ref().map_or(0, |e| e.samples.len()))
+    }
+
+    /// Measures a cut, with the samples that judge it; what was `compared` while it was healed is not measured again. `proved`: whether the
+    /// runtime has run both models already.
+    pub(super) fn judge(
+        &self,
+        beside: Beside<'_>,
+        compared: Option<Compared>,
+        proved: bool,
+        report: &mut Report,
+    ) -> Result<()> {
+        if report.refused.is_none() && (proved || compared.is_some() || self.measures.are_asked_for()) {
+            let judging = match &self.calibrate {
+                Some(all) => Unlabelled::calibration(all, self.measures.samples),
+                None => Unlabelled::few(self.feeds, self.seed),
+            };
+            self.measure(beside, &judging, compared, report)?;
         }
         if report.refused.is_none() {
             self.time(beside, report)?;
@@ -96,10 +140,15 @@ impl<'a> Data<'a> {
 
     /// Measures two models as they are.
     pub(super) fn compare(&self, beside: Beside<'_>, dump: Option<&[PathBuf; 2]>, report: &mut Report) -> Result<()> {
-        let compared = self.calibrate.as_ref().map_or(0, |s| self.measures.samples.unwrap_or(usize::MAX).min(s.len()));
-        let pair = self.measure(beside, 0..compared, report)?;
-        match (dump, pair) {
-            (Some(paths), Some(pair)) => self.dump(&pair, beside.seed, compared, paths)?,
+        let on = match &self.calibrate {
+            Some(all) => Unlabelled::all(all, self.measures.samples),
+            None => Unlabelled::few(self.feeds, self.seed),
+        };
+        let compared = self.measure(beside, &on, None, report)?;
+        // Here is no cut model but the one after.
+        report.accuracy.iter_mut().for_each(|a| (a.cut, a.correct_cut, a.interval_cut) = (None, None, None));
+        match (dump, compared.and_then(|mut c| c.pairs.pop())) {
+            (Some(paths), Some(pair)) => self.dump(&pair, &on, paths)?,
             (Some(_), None) => {
                 let reason = report.notes.last().map_or("no outputs", |n| n.as_str());
                 return Err(Error::new(ErrorKind::Runtime(format!("nothing to save: {reason}"))));
@@ -109,20 +158,26 @@ impl<'a> Data<'a> {
         self.time(beside, report)
     }
 
-    /// Agreement and accuracy, and what ran both models; where the runtime cannot, a note.
-    fn measure(&self, beside: Beside<'_>, range: Range<usize>, report: &mut Report) -> Result<Option<Pair>> {
-        let runs = range.len().max(FIDELITY_SAMPLES).max(self.evaluate.as_ref().map_or(0, |e| e.samples.len()));
-        let measured = Pair::load(beside.before, beside.after, &beside.shapes.feeds, runs).and_then(|pair| {
-            let (range, get) = self.inputs(&pair, range, beside.seed);
-            report.fidelity = Some(summary::fidelity(&verify::fidelity(&pair, range, get)?, self.calibrate.is_some()));
+    /// Agreement and accuracy, and what ran the models; where the runtime cannot, a note.
+    fn measure(
+        &self,
+        beside: Beside<'_>,
+        on: &Unlabelled<'_>,
+        compared: Option<Compared>,
+        report: &mut Report,
+    ) -> Result<Option<Compared>> {
+        let measured = compared.map_or_else(|| self.compared(beside, on), Ok).and_then(|compared| {
+            report.fidelity = compared.fidelities.last().cloned();
             if let Some(e) = &self.evaluate {
-                report.accuracy = Some(e.accuracy(&pair)?);
-                report.notes.extend(e.note());
+                let accuracy = e.accuracy(&compared.pairs)?;
+                let is_less = accuracy.correct_cut.is_some_and(|cut| accuracy.correct_after < cut);
+                report.notes.extend(is_less.then(|| WORSE.to_owned()).into_iter().chain(e.note()));
+                report.accuracy = Some(accuracy);
             }
-            Ok(pair)
+            Ok(compared)
         });
         match measured {
-            Ok(pair) => Ok(Some(pair)),
+            Ok(compared) => Ok(Some(compared)),
             Err(e) if is_the_runtimes(&e) => {
                 report.notes.push(format!("outputs were not compared with the original: {e}"));
                 Ok(None)
@@ -131,15 +186,12 @@ impl<'a> Data<'a> {
         }
     }
 
-    /// The samples that outputs are compared on: those of the file in that range, or seeded ones.
-    fn inputs<'p>(&'p self, pair: &'p Pair, range: Range<usize>, seed: u64) -> (Range<usize>, Get<'p>) {
-        match &self.calibrate {
-            Some(samples) => (range, Box::new(|i| samples.get(i))),
-            None => (
-                0..FIDELITY_SAMPLES,
-                Box::new(move |i| Ok(pair.seeded(seed.wrapping_add(1000).wrapping_add(i as u64)))),
-            ),
-        }
+    fn compared(&self, beside: Beside<'_>, on: &Unlabelled<'_>) -> Result<Compared> {
+        let runs = self.runs(on.judge.len());
+        let pair = Pair::load(beside.before, beside.after, &beside.shapes.feeds, runs)?;
+        let fidelity = verify::fidelity(&pair, on.judge.clone(), |i| on.get(i))?;
+        let inputs = if on.are_the_users() { "calibration" } else { "random" };
+        Ok(Compared { pairs: vec![pair], fidelities: vec![summary::fidelity(&fidelity, inputs)] })
     }
 
     fn time(&self, beside: Beside<'_>, report: &mut Report) -> Result<()> {
@@ -156,10 +208,10 @@ impl<'a> Data<'a> {
     }
 
     /// Saves both models' outputs: for labelled samples where there are some, else for those without labels, else for seeded inputs.
-    fn dump(&self, pair: &Pair, seed: u64, compared: usize, paths: &[PathBuf; 2]) -> Result<()> {
+    fn dump(&self, pair: &Pair, on: &Unlabelled<'_>, paths: &[PathBuf; 2]) -> Result<()> {
         let (range, get) = match &self.evaluate {
             Some(e) => (0..e.samples.len(), Box::new(|i| e.samples.get(i)) as Get<'_>),
-            None => self.inputs(pair, 0..compared, seed),
+            None => (on.judge.clone(), Box::new(|i| on.get(i)) as Get<'_>),
         };
         let empty = || pair.outputs().iter().map(|n| Stacked::new(n)).collect::<Vec<_>>();
         let (mut before, mut after) = (empty(), empty());
@@ -204,17 +256,23 @@ impl Evaluation {
         Ok(Self { samples, output, classes })
     }
 
-    /// How often the largest score is the label's; an output that is no number is wrong.
-    fn accuracy(&self, pair: &Pair) -> Result<Accuracy> {
+    /// How often the largest score is the label's: of the original, the first and the last of the other models. An output that is no number is
+    /// wrong.
+    fn accuracy(&self, pairs: &[Pair]) -> Result<Accuracy> {
         let labels = self.samples.labelled()?;
         let right = |i: usize, outputs: &[Tensor]| {
             let scores = outputs.get(self.output).and_then(Tensor::floats).unwrap_or_default();
             !scores.is_empty() && scores.iter().all(|s| !s.is_nan()) && argmax(&scores) == labels[i]
         };
-        let get = |i| self.samples.get(i);
-        let each = pair.each(0..labels.len(), get, |i, p, q| (right(i, p), right(i, q)))?;
-        let output = pair.outputs().get(self.output).cloned().unwrap_or_default();
-        Ok(Accuracy::of(output, &each))
+        let look = |i: usize, before: &[Tensor], all: &[Vec<Tensor>]| {
+            let of = |outputs: Option<&Vec<Tensor>>| outputs.is_some_and(|o| right(i, o));
+            (right(i, before), of(all.first()), of(all.last()))
+        };
+        let pairs: Vec<&Pair> = pairs.iter().collect();
+        let each = Pair::each_of(&pairs, 0..labels.len(), |i| self.samples.get(i), look)?;
+        let output = pairs.first().and_then(|p| p.outputs().get(self.output)).cloned().unwrap_or_default();
+        let ends: Vec<(bool, bool)> = each.iter().map(|r| (r.0, r.2)).collect();
+        Ok(Accuracy::of(output, &ends).with_cut(each.iter().filter(|r| r.1).count()))
     }
 
     /// A warning where folders are numbered and the model has other classes.
@@ -226,6 +284,12 @@ impl Evaluation {
             self.classes
         ))
     }
+}
+
+/// The inputs, as samples have to fill them.
+fn inputs(feeds: &[Feed]) -> Vec<Input> {
+    let input = |f: &Feed| Input { name: f.name.clone(), dtype: f.dtype, dims: f.dims.clone() };
+    feeds.iter().map(input).collect()
 }
 
 /// Names and dims of the outputs; no dims where they are unknown.

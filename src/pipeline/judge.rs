@@ -1,13 +1,15 @@
 //! What becomes of a cut model, written a moment ago or long before: it is proved.
 
 use super::chosen::Chosen;
+use super::output::{Destination, Written};
 use super::{Analysis, Form, Proof, PruneOptions, summary};
 use crate::error::Result;
-use crate::model::Model;
+use crate::model::{Model, ModelProto};
 use crate::report::Report;
 use crate::verify::{self, Case, Values, Verification};
 
 /// A cut on its way to the judge.
+#[derive(Clone, Copy)]
 pub(super) struct Cut<'a> {
     pub options: &'a PruneOptions,
     pub analysis: &'a Analysis<'a>,
@@ -16,7 +18,29 @@ pub(super) struct Cut<'a> {
     pub proof: Proof,
 }
 
+/// A model in its temporary place, and what the judge says of it.
+pub(super) struct Version {
+    pub written: Written,
+    /// As it was read again.
+    pub model: Model,
+    pub report: Report,
+}
+
+impl Version {
+    /// Whether it was proved.
+    pub(super) fn is_proved(&self) -> bool {
+        self.report.verification.as_ref().is_some_and(|v| v.status == "passed")
+    }
+}
+
 impl Cut<'_> {
+    /// Writes a model to a temporary place and reads what was written. Errors where it cannot be written, or is malformed.
+    pub(super) fn write(&self, proto: ModelProto, to: &Destination<'_>) -> Result<(Written, Model)> {
+        let written = Written::new(self.analysis.graph.model(), proto, self.options.external_data, to)?;
+        let model = written.read()?;
+        Ok((written, model))
+    }
+
     /// Compares costs, and proves.
     pub(super) fn judge(&self, after: &Model) -> Result<Report> {
         let mut report = summary::costs(self.analysis.graph.model(), after, &self.options.shapes)?;

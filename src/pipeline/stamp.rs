@@ -24,6 +24,11 @@ pub(super) fn stamp(proto: &mut ModelProto, model: &Model, plan: &Plan) {
     proto.metadata_props.extend(entries.map(|(k, v)| StringStringEntryProto { key: Some(k.into()), value: Some(v) }));
 }
 
+/// Says in a file that says where it came from how it was healed.
+pub(super) fn stamp_heal(proto: &mut ModelProto, method: &str) {
+    proto.metadata_props.iter_mut().filter(|p| p.key() == HEAL).for_each(|p| p.value = Some(method.to_owned()));
+}
+
 /// Whether the file says that it was healed.
 pub(super) fn is_healed(model: &Model) -> bool {
     said(model, HEAL).is_some_and(|how| how != "none")

@@ -51,6 +51,7 @@ pub(super) fn costs(before: &Model, after: &Model, shapes: &InputShapes) -> Resu
         layers,
         verification: None,
         fidelity: None,
+        heal: None,
         accuracy: None,
         latency: None,
         gates: Vec::new(),
@@ -198,8 +199,8 @@ pub(super) fn skipped(tolerance: f64) -> data::Verification {
     }
 }
 
-/// Agreement of outputs on samples, or random inputs; the head carries the worst output's figures.
-pub(super) fn fidelity(f: &verify::Fidelity, on_samples: bool) -> data::Fidelity {
+/// Agreement of outputs on `inputs`; the head carries the worst output's figures.
+pub(super) fn fidelity(f: &verify::Fidelity, inputs: &str) -> data::Fidelity {
     let one = |o: &verify::OutputFidelity| data::OutputFidelity {
         name: o.name.clone(),
         top1_agreement: o.top1_agreement,
@@ -208,11 +209,14 @@ pub(super) fn fidelity(f: &verify::Fidelity, on_samples: bool) -> data::Fidelity
         sqnr_db: Some(o.sqnr_db).filter(|s| s.is_finite()),
         // JSON has no infinity.
         max_abs_error: o.max_abs_error.min(f64::MAX),
+        kl_worst: o.worst.kl,
+        cosine_worst: o.worst.cosine,
+        sqnr_db_worst: Some(o.worst.sqnr_db).filter(|s| s.is_finite()),
     };
     let worst = f.outputs.iter().min_by(|a, b| a.sqnr_db.total_cmp(&b.sqnr_db)).map(one).unwrap_or_default();
     data::Fidelity {
         samples: f.samples,
-        inputs: if on_samples { "calibration" } else { "random" }.into(),
+        inputs: inputs.into(),
         top1_agreement: worst.top1_agreement,
         kl: worst.kl,
         cosine: worst.cosine,

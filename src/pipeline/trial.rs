@@ -51,7 +51,8 @@ pub fn verify(original: &Model, pruned: &Model, plan: &data::Plan, options: &Ver
     let analysis = Analysis { inexact: options.what.allow_inexact(), ..Analysis::new(original, &options.shapes)? };
     let coupling = couple(&analysis.facts())?;
     clock.lap("couple");
-    let chosen = Chosen::new(&analysis, &coupling, options)?;
+    let data = Data::open(&options.measures, original, &analysis.shapes, options.seed)?;
+    let chosen = Chosen::new(&analysis, &coupling, options, &data)?;
     let values = if healed { Values::Healed } else { Values::Original };
     let cut = Cut { options, analysis: &analysis, chosen: &chosen, values, proof: options.proof };
     let v = match stamp::contradiction(pruned, original, &chosen.plan) {
@@ -67,7 +68,7 @@ pub fn verify(original: &Model, pruned: &Model, plan: &data::Plan, options: &Ver
     cut.weigh(&v, &mut report);
     let proved = v.status == Status::Passed;
     let beside = Beside { before: original, after: pruned, shapes: &analysis.shapes, seed: options.seed };
-    Data::open(&options.measures, original, &analysis.shapes)?.judge(beside, proved, &mut report)?;
+    data.judge(beside, None, proved, &mut report)?;
     if healed {
         report.notes.push(HEALED.into());
     }

@@ -29,7 +29,7 @@ impl What {
     /// Decides. Errors where it does not fit the model.
     pub(super) fn decide(&self, facts: &Facts<'_>, coupling: &Coupling) -> Result<Decision> {
         match self {
-            Self::Choose(choice) => decide(facts, coupling, choice),
+            Self::Choose(choice) => decide(facts, coupling, choice, None),
             Self::Obey(plan) => obey(plan, facts, coupling),
         }
     }

@@ -1,7 +1,8 @@
 //! A share of the cost to take away: how much of each group has to go for it.
 //!
-//! All groups go down together, at one rate: the levels of all strands, in the order of the rates at which they are reached, are one path,
-//! and the shortest beginning of it that reaches the target is taken. Where its last step is a large one (half of a narrow residual stream),
+//! The levels of all strands, in an order that does not depend on the target, are one path: by the rates at which they are reached, so that all
+//! groups go down together ([`by_rate`]), or by what was measured that they cost ([`super::greedy`]). The shortest beginning of the path that
+//! reaches the target is taken. Where its last step is a large one (half of a narrow residual stream),
 //! the others go on without it, unless that takes more. What single levels, last first, can be put back without falling below the target
 //! is put back.
 //!
@@ -16,8 +17,8 @@ use super::ties::Ties;
 /// A cost by how many units are gone of each group.
 pub(super) type Price<'a> = &'a dyn Fn(&[usize]) -> u64;
 
-/// A strand, and the level that it reaches.
-type Step = (usize, usize);
+/// A strand, and the level that it reaches: one more than before.
+pub(super) type Step = (usize, usize);
 
 /// A step that takes a larger share of the cost is walked around, if the others can make up for it.
 const LARGE: f64 = 0.02;
@@ -35,6 +36,8 @@ pub(super) struct Reached {
 pub(super) struct Search<'a> {
     /// What goes together, and in which order.
     pub strands: &'a [Strand],
+    /// The order of their levels: all but the first of each, those of one strand from low to high.
+    pub path: &'a [Step],
     /// What ties the groups of a strand.
     pub ties: &'a Ties<'a>,
     /// Number of groups.
@@ -48,10 +51,10 @@ pub(super) struct Search<'a> {
 impl Search<'_> {
     /// The counts that take the target away. `Err`: the largest share that can be taken away.
     pub(super) fn reach(&self) -> Result<Reached, f64> {
-        let path = path(self.strands);
-        let n = self.shortest(&path).ok_or_else(|| self.share(&self.at(&path)))?;
+        let path = self.path;
+        let n = self.shortest(path).ok_or_else(|| self.share(&self.at(path)))?;
         let crossed = self.at(&path[..n]);
-        let around = self.around(&path, n).filter(|r| r.share <= self.share(&crossed));
+        let around = self.around(path, n).filter(|r| r.share <= self.share(&crossed));
         Ok(around.unwrap_or_else(|| self.pared(&path[..n])))
     }
 
@@ -152,7 +155,7 @@ fn gone(whole: f64, left: f64) -> f64 {
 }
 
 /// All levels but the first of each strand, by rate.
-fn path(strands: &[Strand]) -> Vec<Step> {
+pub(super) fn by_rate(strands: &[Strand]) -> Vec<Step> {
     let mut path: Vec<Step> =
         strands.iter().enumerate().flat_map(|(s, strand)| (1..strand.levels.len()).map(move |l| (s, l))).collect();
     let rate = |&(s, level): &Step| strands[s].rates[level];

@@ -4,7 +4,7 @@ use super::limits::{Bound, Bounds, bounds};
 use super::strand::Strand;
 use super::ties::Ties;
 use super::wish::{planned, quota, settle};
-use super::{Budget, Limits, Plan, Prices, Scope, Wish, authors, budget, lossless, widths};
+use super::{Budget, ErrorCurves, Limits, Plan, Prices, Scope, Wish, authors, budget, greedy, lossless, widths};
 use crate::couple::{Coupling, Facts};
 use crate::error::{Error, ErrorKind, Result};
 use crate::score::{self, Ranking, Scores};
@@ -34,6 +34,12 @@ impl Choice {
     pub fn rate(rate: f64) -> Self {
         Self::new(Budget::Rate(rate))
     }
+
+    /// What ties the groups.
+    pub(super) fn ties<'c>(&self, facts: &Facts<'_>, coupling: &'c Coupling) -> Ties<'c> {
+        let widths = self.limits.round_to.map_or(Vec::new(), |n| widths::widths(facts, coupling, n));
+        Ties::new(coupling, widths)
+    }
 }
 
 /// What was decided.
@@ -50,17 +56,23 @@ pub struct Decision {
 /// No group loses more for a budget, unless that is asked for.
 const MOST_FOR_BUDGETS: f64 = 0.9;
 
-/// Decides. Errors where an option does not fit the model, a budget is out of reach, or a weight is NaN or infinite.
-pub fn decide(facts: &Facts<'_>, coupling: &Coupling, choice: &Choice) -> Result<Decision> {
+/// Decides. A share of a cost is split between the groups by what `curves` says that they cost, where it says so of any; without, all go down at
+/// one rate. Other budgets leave nothing to split.
+///
+/// Errors where an option does not fit the model, a budget is out of reach, or a weight is NaN or infinite.
+pub fn decide(
+    facts: &Facts<'_>,
+    coupling: &Coupling,
+    choice: &Choice,
+    curves: Option<&ErrorCurves>,
+) -> Result<Decision> {
     choice.budget.check()?;
     if let Budget::Rate(rate) = choice.budget {
         choice.ranking.check_at(rate)?;
     }
-    let is_share = matches!(choice.budget, Budget::CutFlops(_) | Budget::CutParams(_));
-    let most = if is_share { MOST_FOR_BUDGETS } else { 1.0 };
-    let bounds = bounds(facts, coupling, choice, most)?;
-    let widths = choice.limits.round_to.map_or(Vec::new(), |n| widths::widths(facts, coupling, n));
-    let ties = Ties::new(coupling, widths);
+    let most = choice.budget.most();
+    let (bounds, ties) = (bounds(facts, coupling, choice, most)?, choice.ties(facts, coupling));
+    let curves = curves.filter(|c| !c.is_empty());
     let mut decision = Decision { plan: Plan::default(), left: bounds.left.clone(), notes: bounds.notes.clone() };
     let scores = || score::score(facts, coupling, &choice.ranking);
     let under = under(choice, most);
@@ -70,12 +82,13 @@ pub fn decide(facts: &Facts<'_>, coupling: &Coupling, choice: &Choice) -> Result
         Budget::Rate(rate) => decision.plan = from(&scores()?).at_rate(rate),
         Budget::CutFlops(share) => {
             let prices = Prices::new(facts, coupling);
-            let want = Want { share, of: "MACs", option: "--cut-flops", under, price: &|n| prices.macs(n) };
+            let want = Want { share, of: "MACs", option: "--cut-flops", under, price: &|n| prices.macs(n), curves };
             want.decide(&from(&scores()?), &mut decision)?;
         }
         Budget::CutParams(share) => {
             let prices = Prices::new(facts, coupling);
-            let want = Want { share, of: "parameters", option: "--cut-params", under, price: &|n| prices.params(n) };
+            let want =
+                Want { share, of: "parameters", option: "--cut-params", under, price: &|n| prices.params(n), curves };
             want.decide(&from(&scores()?), &mut decision)?;
         }
     }
@@ -84,11 +97,11 @@ pub fn decide(facts: &Facts<'_>, coupling: &Coupling, choice: &Choice) -> Result
 }
 
 /// What can be chosen from.
-struct Candidates<'a> {
-    coupling: &'a Coupling,
-    ties: &'a Ties<'a>,
-    bounds: &'a Bounds,
-    scores: &'a [Scores],
+pub(super) struct Candidates<'a> {
+    pub coupling: &'a Coupling,
+    pub ties: &'a Ties<'a>,
+    pub bounds: &'a Bounds,
+    pub scores: &'a [Scores],
 }
 
 impl Candidates<'_> {
@@ -102,7 +115,7 @@ impl Candidates<'_> {
     }
 
     /// The plan that takes so many units of each cell.
-    fn taking(&self, strands: &[Strand], counts: &[Vec<usize>]) -> Plan {
+    pub(super) fn taking(&self, strands: &[Strand], counts: &[Vec<usize>]) -> Plan {
         let mut remove = vec![Vec::new(); self.coupling.groups.len()];
         for (strand, counts) in strands.iter().zip(counts) {
             for (cell, &n) in strand.cells.iter().zip(counts).filter(|c| *c.1 > 0) {
@@ -142,13 +155,20 @@ struct Want<'a> {
     /// What else bounds it, in words.
     under: String,
     price: budget::Price<'a>,
+    /// What was measured of the groups.
+    curves: Option<&'a ErrorCurves>,
 }
 
 impl Want<'_> {
     fn decide(&self, from: &Candidates<'_>, decision: &mut Decision) -> Result<()> {
         let strands = Strand::all(from.coupling, from.ties, from.bounds);
         let (groups, target) = (from.coupling.groups.len(), self.share);
-        let search = budget::Search { strands: &strands, ties: from.ties, groups, price: self.price, target };
+        let path = match self.curves {
+            Some(curves) => greedy::path(&strands, curves, self.price, groups),
+            None => budget::by_rate(&strands),
+        };
+        let search =
+            budget::Search { strands: &strands, path: &path, ties: from.ties, groups, price: self.price, target };
         let reached = search.reach().map_err(|most| self.unreachable(most, (self.price)(&vec![0; groups])))?;
         let plan = from.taking(&strands, &reached.counts);
         let shares = plan.groups.iter().map(|g| g.remove.len() as f64 / from.units(g.id) as f64);
@@ -180,6 +200,16 @@ impl Want<'_> {
 }
 
 impl Budget {
+    /// Whether it is a share of a cost, which can be split between groups in many ways.
+    pub(super) fn is_share(self) -> bool {
+        matches!(self, Self::CutFlops(_) | Self::CutParams(_))
+    }
+
+    /// The largest share of its units that a group loses, where none is given.
+    pub(super) fn most(self) -> f64 {
+        if self.is_share() { MOST_FOR_BUDGETS } else { 1.0 }
+    }
+
     /// Whether its share is one. Errors where it is not between 0 and 1.
     pub fn check(self) -> Result<()> {
         let (option, share) = match self {

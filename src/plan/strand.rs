@@ -101,6 +101,13 @@ impl Strand {
         })
     }
 
+    /// The share of the units of some of its groups that is gone at a level.
+    pub(super) fn share(&self, level: usize, groups: &[usize]) -> f64 {
+        let of_groups = || self.cells.iter().zip(&self.levels[level]).filter(|c| groups.contains(&c.0.group));
+        let units: usize = of_groups().map(|(cell, _)| cell.units.len()).sum();
+        of_groups().map(|(_, n)| n).sum::<usize>() as f64 / units.max(1) as f64
+    }
+
     /// Its groups.
     pub(super) fn groups(&self) -> Vec<usize> {
         let mut groups: Vec<usize> = self.cells.iter().map(|c| c.group).collect();

@@ -5,7 +5,7 @@
 use std::fmt::{Display, Write};
 
 use super::text::{bytes, count, percent, printable, sentences};
-use super::{Cost, LayerChange, LayerCost, Plan, Report, Verification};
+use super::{Cost, LayerChange, LayerCost, Plan, Report, Verification, sides};
 
 /// The look of the page, for light and dark screens.
 const STYLE: &str = include_str!("html/style.css");
@@ -17,6 +17,7 @@ pub fn page(r: &Report) -> String {
         refused(r),
         section("Costs", &costs(r)),
         section("Result", &result(r)),
+        section("Healing", &healing(r)),
         section("Outputs", &outputs(r)),
         section("Gates", &gates(r)),
         section("Layers", &layers(&r.layers)),
@@ -130,15 +131,35 @@ fn proof(v: &Verification) -> String {
     out
 }
 
+fn healing(r: &Report) -> String {
+    let Some(heal) = &r.heal else { return String::new() };
+    let mut out = sides::sentence(heal).map_or(String::new(), |s| paragraph("", s));
+    out.push_str(&table(&sides::SIDES, 1, sides::sides(r).into_iter().map(Vec::from)));
+    let layer = |[node, before, after, outcome, reason]: [String; 5]| vec![node, outcome, reason, before, after];
+    let [node, before, after, outcome, reason] = sides::LAYERS;
+    out + &table(&[node, outcome, reason, before, after], 3, sides::layers(&heal.layers).into_iter().map(layer))
+}
+
 fn outputs(r: &Report) -> String {
     let Some(f) = &r.fidelity else { return String::new() };
     let share = |v: Option<f64>| v.map_or("-".to_owned(), percent);
+    let number = |v: Option<f64>, digits: usize| v.map_or("-".to_owned(), |v| format!("{v:.digits$}"));
     let rows = f.outputs.iter().map(|o| {
-        let kl = o.kl.map_or("-".to_owned(), |k| format!("{k:.4}"));
-        let (sqnr, error) = (format!("{:.1}", o.decibels()), format!("{:.3e}", o.max_abs_error));
-        vec![o.name.clone(), share(o.top1_agreement), kl, format!("{:.4}", o.cosine), sqnr, error]
+        vec![
+            o.name.clone(),
+            share(o.top1_agreement),
+            number(o.kl, 4),
+            number(o.kl_worst, 4),
+            number(Some(o.cosine), 4),
+            number(Some(o.cosine_worst), 4),
+            number(Some(o.decibels()), 1),
+            number(o.sqnr_db_worst, 1),
+            format!("{:.3e}", o.max_abs_error),
+        ]
     });
-    table(&["output", "top-1 agrees", "KL, nats", "cosine", "SQNR, dB", "largest difference"], 1, rows)
+    let header =
+        ["output", "top-1 agrees", "KL, nats", "worst", "cosine", "worst", "SQNR, dB", "worst", "largest difference"];
+    table(&header, 1, rows)
 }
 
 fn gates(r: &Report) -> String {

@@ -17,10 +17,16 @@ pub struct Accuracy {
     pub after: f64,
     /// Samples that the original has right.
     pub correct_before: usize,
+    /// Samples that the cut model has right.
+    #[serde(default)]
+    pub correct_cut: Option<usize>,
     /// Samples that the model as it was written has right.
     pub correct_after: usize,
     /// 95 % interval of `before` by Wilson's score.
     pub interval_before: [f64; 2],
+    /// 95 % interval of `cut` by Wilson's score.
+    #[serde(default)]
+    pub interval_cut: Option<[f64; 2]>,
     /// 95 % interval of `after` by Wilson's score.
     pub interval_after: [f64; 2],
     /// Samples that the original has right and the other wrong.
@@ -43,12 +49,22 @@ impl Accuracy {
             cut: None,
             after: share(correct_after),
             correct_before,
+            correct_cut: None,
             correct_after,
             interval_before: wilson(correct_before, n),
+            interval_cut: None,
             interval_after: wilson(correct_after, n),
             lost: count(&|r| r.0 && !r.1),
             gained: count(&|r| !r.0 && r.1),
         }
+    }
+
+    /// The same, of which the cut model before it was healed has so many right.
+    #[must_use]
+    pub fn with_cut(self, correct: usize) -> Self {
+        let share = correct as f64 / self.samples.max(1) as f64;
+        let interval = wilson(correct, self.samples);
+        Self { cut: Some(share), correct_cut: Some(correct), interval_cut: Some(interval), ..self }
     }
 }
 

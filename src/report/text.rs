@@ -8,6 +8,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::{Cost, LayerChange, LayerCost, Report, Verification};
 
+mod healing;
 mod inspection;
 mod lossless;
 mod measured;
@@ -46,6 +47,7 @@ pub fn report(r: &Report, all: bool) -> String {
     if let Some(v) = &r.verification {
         let _ = writeln!(out, "{}", proof(v));
     }
+    out.push_str(&healing::healing(r, all));
     out.push_str(&measured::measured(r));
     if let Some(groups) = &r.lossless {
         out.push_str(&lossless::groups(groups, all));

@@ -33,11 +33,15 @@ impl Clock {
         Self { since: Instant::now(), times: Times::default() }
     }
 
-    /// The stage ends here, and the next begins.
+    /// The stage ends here, and the next begins; the times of stages of one name are added up.
     pub fn lap(&mut self, stage: &'static str) {
         let now = Instant::now();
-        self.times.0.push((stage, now - self.since));
+        let took = now - self.since;
         self.since = now;
+        match self.times.0.iter_mut().find(|(name, _)| *name == stage) {
+            Some((_, time)) => *time += took,
+            None => self.times.0.push((stage, took)),
+        }
     }
 
     /// All stages until now.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Pair;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::Tensor;
 
 /// Agreement of two models' outputs over some samples.
@@ -31,6 +31,31 @@ pub struct OutputFidelity {
     pub sqnr_db: f64,
     /// Largest difference: `max |a - b|`.
     pub max_abs_error: f64,
+    /// The same of the sample where it is worst.
+    pub worst: Worst,
+}
+
+/// The worst that one sample has; each figure from the sample where that is worst.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Worst {
+    /// The largest `KL(softmax(before) || softmax(after))`, where there is a top-1.
+    pub kl: Option<f64>,
+    /// The smallest cosine.
+    pub cosine: f64,
+    /// The smallest signal over difference, in decibels.
+    pub sqnr_db: f64,
+}
+
+impl Fidelity {
+    /// How far the outputs are in one number, to choose between models by: the mean over the outputs of the KL divergence where they are rows of
+    /// scores, and of `|a - b|^2 / |a|^2` elsewhere. Lower is better; not finite where an output is no number.
+    pub fn distance(&self) -> f64 {
+        let one = |o: &OutputFidelity| match o.top1_agreement {
+            Some(_) => o.kl.unwrap_or(f64::NAN),
+            None => 10f64.powf(-o.sqnr_db / 10.0),
+        };
+        self.outputs.iter().map(one).sum::<f64>() / self.outputs.len().max(1) as f64
+    }
 }
 
 /// Compares the outputs of two models on samples; `get` gives a sample's inputs. The result is the same for any number of threads. Errors
@@ -40,15 +65,44 @@ pub fn fidelity(
     samples: Range<usize>,
     get: impl Fn(usize) -> Result<Vec<Tensor>> + Sync,
 ) -> Result<Fidelity> {
+    let mut one = fidelities(&[pair], samples, get)?;
+    one.pop().ok_or_else(|| Error::internal("a pair without a fidelity"))
+}
+
+/// [`fidelity`] of each of several pairs of one model before: that one runs once for all.
+pub fn fidelities(
+    pairs: &[&Pair],
+    samples: Range<usize>,
+    get: impl Fn(usize) -> Result<Vec<Tensor>> + Sync,
+) -> Result<Vec<Fidelity>> {
     let count = samples.len();
-    let of_one =
-        |_: usize, p: &[Tensor], q: &[Tensor]| p.iter().zip(q).map(|(p, q)| Sums::of(p, q)).collect::<Vec<_>>();
-    let mut sums = vec![Sums::default(); pair.outputs().len()];
-    for one in pair.each(samples, get, of_one)? {
-        sums.iter_mut().zip(&one).for_each(|(all, one)| all.add(one));
+    let of_one = |_: usize, p: &[Tensor], all: &[Vec<Tensor>]| -> Vec<Vec<Sums>> {
+        all.iter().map(|q| p.iter().zip(q).map(|(p, q)| Sums::of(p, q)).collect()).collect()
+    };
+    let each = Pair::each_of(pairs, samples, get, of_one)?;
+    let of_pair = |(k, pair): (usize, &&Pair)| {
+        let output = |(j, name): (usize, &String)| {
+            let mut all = Sums::default();
+            each.iter().filter_map(|one| one.get(k)?.get(j)).for_each(|one| all.add(one));
+            let all = all.finish(name.clone());
+            let worst = Worst::of(each.iter().filter_map(|one| one.get(k)?.get(j)));
+            OutputFidelity { worst: Worst { kl: all.kl.and(worst.kl), ..worst }, ..all }
+        };
+        Fidelity { samples: count, outputs: pair.outputs().iter().enumerate().map(output).collect() }
+    };
+    Ok(pairs.iter().enumerate().map(of_pair).collect())
+}
+
+impl Worst {
+    fn of<'s>(samples: impl Iterator<Item = &'s Sums>) -> Self {
+        let figures = samples.map(|s| s.clone().finish(String::new()));
+        let worse = |a: Self, o: OutputFidelity| Self {
+            kl: [a.kl, o.kl].into_iter().flatten().reduce(f64::max),
+            cosine: a.cosine.min(o.cosine),
+            sqnr_db: a.sqnr_db.min(o.sqnr_db),
+        };
+        figures.fold(Self { kl: None, cosine: 1.0, sqnr_db: f64::INFINITY }, worse)
     }
-    let outputs = pair.outputs().iter().zip(sums).map(|(name, s)| s.finish(name.clone())).collect();
-    Ok(Fidelity { samples: count, outputs })
 }
 
 #[derive(Debug, Clone, Default)]
@@ -108,9 +162,9 @@ impl Sums {
         let rows = (self.rows > 0).then_some(self.rows as f64);
         let top1_agreement = rows.map(|n| self.agree as f64 / n);
         if self.broken {
-            let worst = (f64::NEG_INFINITY, f64::INFINITY);
-            let (sqnr_db, max_abs_error) = worst;
-            return OutputFidelity { name, top1_agreement, kl: None, cosine: 0.0, sqnr_db, max_abs_error };
+            let (sqnr_db, max_abs_error) = (f64::NEG_INFINITY, f64::INFINITY);
+            let worst = Worst::default();
+            return OutputFidelity { name, top1_agreement, kl: None, cosine: 0.0, sqnr_db, max_abs_error, worst };
         }
         let norm = (self.aa * self.bb).sqrt();
         OutputFidelity {
@@ -120,6 +174,7 @@ impl Sums {
             cosine: if norm > 0.0 { self.ab / norm } else { f64::from(u8::from(self.dd == 0.0)) },
             sqnr_db: if self.dd == 0.0 { f64::INFINITY } else { 10.0 * (self.aa / self.dd).log10() },
             max_abs_error: self.max,
+            worst: Worst::default(),
         }
     }
 }

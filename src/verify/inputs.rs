@@ -8,7 +8,7 @@ use crate::model::proto::DataType;
 use crate::runtime::Feed;
 
 /// One sample: normal where the seed is even, 0..1 where it is odd; integers are small.
-pub(super) fn seeded(feeds: &[Feed], seed: u64) -> Vec<Tensor> {
+pub fn seeded(feeds: &[Feed], seed: u64) -> Vec<Tensor> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     feeds.iter().map(|f| one(f, seed.is_multiple_of(2), &mut rng)).collect()
 }

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::{inputs, plain};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{Model, Tensor};
 use crate::runtime::{Feed, Session};
 
@@ -37,6 +37,13 @@ impl Pair {
         Ok(Self { before: load(before, &feeds, &outputs)?, after: load(after, &feeds, &outputs)?, feeds, outputs })
     }
 
+    /// The same first model beside another second one. Errors as [`Pair::load`].
+    pub fn beside(&self, after: &Model, runs: usize) -> Result<Self> {
+        let load = if runs < MANY { Session::load } else { Session::load_for_many };
+        let after = load(&plain::float32(after)?, &self.feeds, &self.outputs)?;
+        Ok(Self { before: self.before.clone(), after, feeds: self.feeds.clone(), outputs: self.outputs.clone() })
+    }
+
     /// Names of the outputs.
     pub fn outputs(&self) -> &[String] {
         &self.outputs
@@ -67,9 +74,24 @@ impl Pair {
         get: impl Fn(usize) -> Result<Vec<Tensor>> + Sync,
         look: impl Fn(usize, &[Tensor], &[Tensor]) -> T + Sync,
     ) -> Result<Vec<T>> {
+        Self::each_of(&[self], samples, get, |i, p, all| look(i, p, all.first().map_or(&[], Vec::as_slice)))
+    }
+
+    /// The same of several pairs of one first model, which runs once for all: `look` sees its outputs, and those of each second model.
+    ///
+    /// Errors with the first sample that cannot be had or run, and where there is no pair.
+    pub fn each_of<T: Send>(
+        pairs: &[&Self],
+        samples: std::ops::Range<usize>,
+        get: impl Fn(usize) -> Result<Vec<Tensor>> + Sync,
+        look: impl Fn(usize, &[Tensor], &[Vec<Tensor>]) -> T + Sync,
+    ) -> Result<Vec<T>> {
+        let first = pairs.first().ok_or_else(|| Error::internal("no pair to run"))?;
         let one = |i: usize| {
             let x = get(i)?;
-            Ok(look(i, &self.run_before(&x)?, &self.run_after(&x)?))
+            let before = first.run_before(&x)?;
+            let after: Vec<Vec<Tensor>> = pairs.iter().map(|p| p.run_after(&x)).collect::<Result<_>>()?;
+            Ok(look(i, &before, &after))
         };
         let all: Vec<Result<T>> = samples.into_par_iter().map(one).collect();
         all.into_iter().collect()

@@ -55,11 +55,11 @@ impl Plain {
 }
 
 /// A copy in which every floating-point number is a float32. Errors where a constant is malformed.
-pub(super) fn float32(model: &Model) -> Result<Model> {
+pub fn float32(model: &Model) -> Result<Model> {
     if float32::is_of_other_type(model) { float32::copy(model) } else { Ok(model.clone()) }
 }
 
 /// The inputs of such a copy.
-pub(super) fn feeds(feeds: &[Feed]) -> Vec<Feed> {
+pub fn feeds(feeds: &[Feed]) -> Vec<Feed> {
     feeds.iter().map(|f| Feed { dtype: float32::dtype(f.dtype), ..f.clone() }).collect()
 }

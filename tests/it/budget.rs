@@ -13,7 +13,7 @@ use crate::support::{Analysed, network};
 const TARGETS: [f64; 10] = [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.8];
 
 /// MACs and parameters of a model.
-fn costs(model: &Model) -> [u64; 2] {
+pub(crate) fn costs(model: &Model) -> [u64; 2] {
     let graph = model.graph().unwrap();
     let constants = Constants::new(&graph).unwrap();
     let dims = Shapes::of(model, &InputShapes::default()).unwrap().dims;
@@ -22,46 +22,46 @@ fn costs(model: &Model) -> [u64; 2] {
 }
 
 /// A model with its coupling, to decide about.
-struct Subject<'m> {
-    known: Analysed<'m>,
-    coupling: Coupling,
+pub(crate) struct Subject<'m> {
+    pub known: Analysed<'m>,
+    pub coupling: Coupling,
 }
 
 impl<'m> Subject<'m> {
-    fn new(model: &'m Model) -> Self {
+    pub(crate) fn new(model: &'m Model) -> Self {
         let known = Analysed::new(model, &[]);
         let coupling = couple(&known.facts()).unwrap();
         Self { known, coupling }
     }
 
-    fn decide(&self, choice: &Choice) -> Result<Plan, Error> {
-        Ok(decide(&self.known.facts(), &self.coupling, choice)?.plan)
+    pub(crate) fn decide(&self, choice: &Choice) -> Result<Plan, Error> {
+        Ok(decide(&self.known.facts(), &self.coupling, choice, None)?.plan)
     }
 
     /// Costs of the model that the plan leaves.
-    fn after(&self, plan: &Plan) -> [u64; 2] {
+    pub(crate) fn after(&self, plan: &Plan) -> [u64; 2] {
         costs(&Model::new(self.known.cut(&self.coupling, &plan.gone(&self.coupling).unwrap()).0).unwrap())
     }
 
     /// The filters that a layer keeps, by the name of its weight.
-    fn kept(&self, plan: &Plan, weight: &str) -> usize {
+    pub(crate) fn kept(&self, plan: &Plan, weight: &str) -> usize {
         let (proto, _) = self.known.cut(&self.coupling, &plan.gone(&self.coupling).unwrap());
         let graph = proto.graph.unwrap();
         graph.initializer.iter().find(|t| t.name() == weight).unwrap().dims[0] as usize
     }
 }
 
-fn share(before: u64, after: u64) -> f64 {
+pub(crate) fn share(before: u64, after: u64) -> f64 {
     1.0 - after as f64 / before as f64
 }
 
 /// Residual streams that are widened by padding, as the paper's networks have.
-fn resnet() -> Model {
+pub(crate) fn resnet() -> Model {
     cifar_resnet(20, Shortcut::Pad, 1).unwrap()
 }
 
 /// A stem, two convolutions, a grouped one, a depthwise one and a concat.
-fn mixed() -> Model {
+pub(crate) fn mixed() -> Model {
     network(13, |g, x| {
         let a = g.conv(x, "/a", Conv::square(24, 3).pad(1));
         let a = g.relu(&a, "/a/Relu");
@@ -180,7 +180,7 @@ fn rates_end_as_multiples_too() {
 }
 
 /// Names and filters of the convolutions and Gemms, in order.
-fn widths(model: &Model) -> Vec<(String, usize)> {
+pub(crate) fn widths(model: &Model) -> Vec<(String, usize)> {
     let weight = |name: &str| model.graph_proto().initializer.iter().find(|t| t.name() == name);
     let nodes = model.graph_proto().node.iter().filter(|n| matches!(n.op_type(), "Conv" | "Gemm"));
     nodes.map(|n| (n.name().to_owned(), weight(&n.input[1]).unwrap().dims[0] as usize)).collect()
@@ -222,7 +222,7 @@ fn what_is_kept_for_the_sake_of_others_is_said() {
     let model = chain();
     let s = Subject::new(&model);
     let limits = Limits { keep: globs(&["/b/Conv"]), ..Limits::default() };
-    let decision = decide(&s.known.facts(), &s.coupling, &Choice { limits, ..Choice::rate(0.5) }).unwrap();
+    let decision = decide(&s.known.facts(), &s.coupling, &Choice { limits, ..Choice::rate(0.5) }, None).unwrap();
     let said = decision.notes.join("\n");
     assert!(said.contains("'/stem/Conv'") && said.contains("'/a/Conv'") && !said.contains("'/b/Conv'"), "{said}");
 }
@@ -286,7 +286,7 @@ fn the_largest_share_said_is_that_of_the_plan() {
     let s = Subject::new(&model);
     let limits = Limits { rate_for: vec![("/layer3/layer3.0/conv1/Conv".into(), 0.75)], ..Limits::default() };
     let choice = Choice { limits, ..Choice::new(Budget::CutFlops(0.3)) };
-    let notes = decide(&s.known.facts(), &s.coupling, &choice).unwrap().notes.join("\n");
+    let notes = decide(&s.known.facts(), &s.coupling, &choice, None).unwrap().notes.join("\n");
     assert!(notes.contains("at most 75.0 % of a group's channels"), "{notes}");
 }
 

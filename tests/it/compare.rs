@@ -33,7 +33,7 @@ fn report(args: &[&str]) -> Report {
 
 /// The trained network, pruned.
 fn pruned(f: &Folder, rate: &str) -> String {
-    assert!(run(&["prune", &model(), "-o", &f.path("small.onnx"), "--rate", rate]).status.success());
+    assert!(run(&["prune", &model(), "-o", &f.path("small.onnx"), "--rate", rate, "--heal", "none"]).status.success());
     f.path("small.onnx")
 }
 
@@ -151,6 +151,8 @@ fn a_run_of_prune_measures_before_cut_and_after() {
         &f.path("s.onnx"),
         "--rate",
         "0.3",
+        "--heal",
+        "none",
         "--evaluate",
         &testdata("digits_test.npz"),
         "--scale",

@@ -131,7 +131,7 @@ fn chosen(model: &Model, rate: f64, ranking: &Ranking) -> BTreeMap<String, Vec<u
     let known = Analysed::new(model, &[]);
     let coupling = couple(&known.facts()).unwrap();
     let choice = Choice { ranking: ranking.clone(), ..Choice::rate(rate) };
-    let gone = decide(&known.facts(), &coupling, &choice).unwrap().plan.gone(&coupling).unwrap();
+    let gone = decide(&known.facts(), &coupling, &choice, None).unwrap().plan.gone(&coupling).unwrap();
     let filters = coupling.removed(&known.facts(), &gone).into_iter().filter(|r| r.axis == 0);
     filters
         .filter(|r| known.graph.find(&r.value).is_some_and(|v| known.shapes.dims.get(v).is_some_and(|d| d.len() == 4)))
@@ -230,7 +230,7 @@ fn budgets_take_the_beginning_of_an_order() {
     let coupling = couple(&known.facts()).unwrap();
     for (c, budget) in CRITERIA.iter().flat_map(|c| [0.2, 0.6].map(|share| (c, Budget::CutFlops(share)))) {
         let choice = Choice { ranking: ranking(c.name()), ..Choice::new(budget) };
-        let plan = decide(&known.facts(), &coupling, &choice).unwrap().plan;
+        let plan = decide(&known.facts(), &coupling, &choice, None).unwrap().plan;
         assert!(!plan.is_empty());
         for (planned, order) in plan.groups.iter().zip(orders(&model, &choice.ranking)) {
             let mut first = order[..planned.remove.len()].to_vec();

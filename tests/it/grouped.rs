@@ -71,7 +71,7 @@ fn grouped_convolutions_around_a_shuffle_end_at_widths_of_multiples() {
     for multiple in [8, 16] {
         let limits = Limits { round_to: Some(multiple), ..Limits::default() };
         let choice = Choice { limits, ..Choice::new(Budget::CutFlops(0.5)) };
-        let plan = decide(&known.facts(), &coupling, &choice).unwrap().plan;
+        let plan = decide(&known.facts(), &coupling, &choice, None).unwrap().plan;
         let (proto, _) = known.cut(&coupling, &plan.gone(&coupling).unwrap());
         let graph = proto.graph.unwrap();
         let width =

@@ -43,7 +43,7 @@ pub(crate) fn what_goes_changes_nothing(model: &Model, removed: &[Removed]) -> R
     let facts = known.facts();
     let coupling = couple(&facts).map_err(|e| e.to_string())?;
     let choice = Choice { budget: Budget::Lossless, ..Choice::rate(0.5) };
-    let plan = decide(&facts, &coupling, &choice).map_err(|e| e.to_string())?.plan;
+    let plan = decide(&facts, &coupling, &choice, None).map_err(|e| e.to_string())?.plan;
     let gone = plan.gone(&coupling).map_err(|e| e.to_string())?;
     let folds = folds(&facts, &coupling, &gone).map_err(|e| e.to_string())?;
     let cut = cut_folding(&facts, &coupling, &gone, &folds).map_err(|e| e.to_string())?;

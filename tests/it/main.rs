@@ -1,6 +1,7 @@
 //! Tests from outside: what a user of the library or the command can see.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+mod allocation;
 mod arithmetic;
 mod budget;
 mod cli;
@@ -10,7 +11,10 @@ mod data;
 mod explain;
 mod files;
 mod gates;
+mod generated;
 mod grouped;
+mod heal;
+mod heal_cli;
 mod healed;
 mod html;
 mod inexact;

@@ -66,7 +66,7 @@ impl<'m> Analysed<'m> {
     /// What goes at that rate, by the paper's criterion.
     pub(crate) fn choose(&self, rate: f64, scope: Scope) -> (Coupling, Gone) {
         let coupling = couple(&self.facts()).unwrap();
-        let decision = decide(&self.facts(), &coupling, &Choice { scope, ..Choice::rate(rate) }).unwrap();
+        let decision = decide(&self.facts(), &coupling, &Choice { scope, ..Choice::rate(rate) }, None).unwrap();
         let gone = decision.plan.gone(&coupling).unwrap();
         (coupling, gone)
     }

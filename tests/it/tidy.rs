@@ -17,14 +17,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("score", &["model", "couple", "op"]),
     ("plan", &["model", "op", "cost", "couple", "lossless", "score"]),
     ("cut", &["model", "couple", "lossless", "plan", "op"]),
-    ("heal", &["model", "runtime"]),
+    ("heal", &["model", "runtime", "cut"]),
     ("verify", &["model", "runtime"]),
     ("report", &[]),
     ("build", &["model"]),
     (
         "pipeline",
         &[
-            "model", "runtime", "shape", "op", "cost", "couple", "lossless", "score", "plan", "cut", "verify",
+            "model", "runtime", "shape", "op", "cost", "couple", "lossless", "score", "plan", "cut", "heal", "verify",
             "report", "data",
         ],
     ),

@@ -67,7 +67,7 @@ fn cut_at(model: &Model, rate: f64, shapes: &[&str]) -> Cut {
     let original = Model::decode(model.encode().into(), "original".as_ref()).unwrap();
     let known = Analysed::new(model, shapes);
     let coupling = couple(&known.facts()).unwrap();
-    let gone = decide(&known.facts(), &coupling, &Choice::rate(rate)).unwrap().plan.gone(&coupling).unwrap();
+    let gone = decide(&known.facts(), &coupling, &Choice::rate(rate), None).unwrap().plan.gone(&coupling).unwrap();
     let (pruned, removed) = known.cut(&coupling, &gone);
     let verdict = known.judge(pruned.clone(), &removed);
     let pruned = Model::decode(Model::new(pruned).unwrap().encode().into(), "pruned".as_ref()).unwrap();

@@ -83,7 +83,8 @@ fn modulo(a: i64, b: i64) -> Option<i64> {
     Some(if rest != 0 && (rest < 0) != (b < 0) { rest + b } else { rest })
 }
 
-fn cast(x: &Tensor, to: DataType) -> Option<Tensor> {
+/// In another element type; `None` where that is none that shapes and constants are made of.
+pub(super) fn cast(x: &Tensor, to: DataType) -> Option<Tensor> {
     if x.dtype == to {
         return Some(x.clone());
     }

@@ -30,7 +30,12 @@ fn fidelity(f: &Fidelity) -> String {
         None if f.max_abs_error == 0.0 => "no difference".into(),
         None => "an output is no number".into(),
     };
-    let inputs = plural(f.samples, if f.inputs == "calibration" { "calibration sample" } else { "random input" });
+    let one = match f.inputs.as_str() {
+        "calibration" => "calibration sample",
+        "generated" => "generated image",
+        _ => "random input",
+    };
+    let inputs = plural(f.samples, one);
     format!("against the original, {inputs}: cosine {:.4}, {sqnr}{top1}", f.cosine)
 }
 

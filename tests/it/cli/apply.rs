@@ -13,7 +13,7 @@ use crate::support::network;
 
 /// Applies a plan, and expects the model.
 fn applied(f: &Folder, input: &str, plan: &str, name: &str) -> Vec<u8> {
-    let out = run(&["apply", input, "--plan", &f.path(plan), "-o", &f.path(name), "-q"]);
+    let out = run(&["apply", input, "--plan", &f.path(plan), "-o", &f.path(name), "--heal", "none", "-q"]);
     assert!(out.status.success(), "{}", text(&out.stderr));
     std::fs::read(f.path(name)).unwrap()
 }
@@ -40,7 +40,8 @@ fn a_plan_gives_the_bytes_of_the_run_that_wrote_it() {
     let f = Folder::new();
     for (k, options) in [&["--rate", "0.3"][..], &["--rate", "0.5", "--scope", "inner"]].into_iter().enumerate() {
         let (out, plan) = (f.path(&format!("{k}.onnx")), f.path(&format!("{k}.json")));
-        let done = run(&[&["prune", &model(), "-o", &out, "--plan-out", &plan, "-q"], options].concat());
+        let done =
+            run(&[&["prune", &model(), "-o", &out, "--plan-out", &plan, "--heal", "none", "-q"], options].concat());
         assert!(done.status.success(), "{}", text(&done.stderr));
         let again = applied(&f, &model(), &format!("{k}.json"), &format!("again{k}.onnx"));
         assert!(again == std::fs::read(&out).unwrap(), "{options:?}");
@@ -209,7 +210,7 @@ fn dims_of_inputs_and_leave_to_be_inexact_travel_with_a_plan() {
     open_height(&mut proto);
     let input = f.write("open.onnx", &Model::new(proto).unwrap().encode());
     let shape = ["--input-shape", "x:1,3,6,8"];
-    let options = [&["--rate", "0.5", "--allow-inexact", "-q"], &shape[..]].concat();
+    let options = [&["--rate", "0.5", "--allow-inexact", "--heal", "none", "-q"], &shape[..]].concat();
     let done =
         run(&[&["prune", &input, "-o", &f.path("a.onnx"), "--plan-out", &f.path("p.json")], &options[..]].concat());
     assert!(done.status.success(), "{}", text(&done.stderr));

@@ -23,7 +23,7 @@ fn chain(input: &str, shape: &[&str], options: &[&str]) {
     assert!(edited > 2);
     value["edited_by"] = json!("hand");
     let edited = f.write("edited.json", serde_json::to_string_pretty(&value).unwrap().as_bytes());
-    let done = run(&["apply", input, "--plan", &edited, "-o", &out]);
+    let done = run(&["apply", input, "--plan", &edited, "-o", &out, "--heal", "none"]);
     assert!(done.status.success() && text(&done.stdout).contains("verified: "), "{}", text(&done.stdout));
     let done = run(&["verify", input, &out, "--plan", &edited]);
     assert!(done.status.success() && text(&done.stdout).contains("verified: "), "{}", text(&done.stdout));

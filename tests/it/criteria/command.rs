@@ -9,7 +9,7 @@ use secateur::score::CRITERIA;
 use crate::support::digits;
 
 fn prune(model: &str, more: &[&str]) -> Output {
-    let args = ["prune", model, "--dry-run", "--no-verify", "--json"];
+    let args = ["prune", model, "--dry-run", "--no-verify", "--heal", "none", "--json"];
     Command::new(env!("CARGO_BIN_EXE_secateur")).args(args).args(more).env("NO_COLOR", "1").output().unwrap()
 }
 

@@ -1,0 +1,58 @@
+//! What a contraction reads in the original: mean and covariance of its patches, or, of wide ones, of its channels.
+
+use std::collections::BTreeMap;
+
+use ndarray::{Array1, Array2, Axis};
+
+use super::layer::{Kind, Layer};
+use super::network::Network;
+use super::rows::{At, columns};
+use super::sums::Sums;
+use super::walk::Walk;
+use crate::error::Result;
+use crate::model::{NodeId, Tensor};
+use crate::runtime::Feed;
+
+/// From more columns on, channels are looked at instead of patches.
+const MOST_COLUMNS: usize = 1152;
+
+/// The fewest rows that they are taken from, where there are as many.
+const ROWS: usize = 16_384;
+
+/// Mean and covariance of what a contraction reads, by group.
+pub(super) struct Moments {
+    /// Whether a column is a number of a patch, rather than a channel.
+    pub of_patches: bool,
+    pub groups: Vec<(Array1<f64>, Array2<f64>)>,
+}
+
+/// Of each layer. Errors where the model does not run.
+pub(super) fn moments<'l>(
+    net: &Network<'_>,
+    feeds: &[Feed],
+    samples: &[Vec<Tensor>],
+    layers: impl Iterator<Item = &'l Layer> + Clone,
+) -> Result<BTreeMap<NodeId, Moments>> {
+    let inputs: Vec<String> = feeds.iter().map(|f| f.name.clone()).collect();
+    let mut walk = Walk::new(net, &inputs, samples, layers.clone().map(|l| l.x[0]))?;
+    let mut out = BTreeMap::new();
+    for layer in layers {
+        walk.advance(layer.nodes[0].index())?;
+        let at = At { before: &walk, after: &walk, layer, seed: layer.nodes[0].index() as u64, fewest: ROWS };
+        // A ConvTranspose has no patches: its channels are rows of its weights.
+        let of_patches = layer.width() <= MOST_COLUMNS && !matches!(layer.kind, Kind::Transposed(_));
+        let order: Vec<usize> = (0..samples.len()).collect();
+        let rows = if of_patches { at.patches(&order)? } else { at.channels(&order)?.0 };
+        let taps = if of_patches { layer.taps() } else { 1 };
+        let of_group = |b: &super::layer::Block| {
+            let own = columns(rows.view(), b.whole.clone(), taps);
+            let mean = own.mean_axis(Axis(0)).unwrap_or_default();
+            let centred = &own - &mean;
+            let sums = Sums::new(&centred.view(), &Array2::zeros((own.nrows(), 0)).view());
+            (mean.mapv(f64::from), sums.covariance())
+        };
+        out.insert(layer.nodes[0], Moments { of_patches, groups: layer.groups.iter().map(of_group).collect() });
+        walk.done_with(layer.x[0]);
+    }
+    Ok(out)
+}

@@ -1,0 +1,140 @@
+//! A model as healing sees it: its graph, what is known of it at the given inputs, and stretches of it as models of their own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use crate::cut::input_of;
+use crate::error::Result;
+use crate::model::graph::captured_names;
+use crate::model::proto::{GraphProto, ValueInfoProto};
+use crate::model::{Constants, Dims, Graph, Model, ModelProto, Node, NodeId, Tensor, ValueId};
+use crate::runtime::{self, Feed, Session};
+
+/// Constants that stand in input slots instead of the file's.
+pub(super) type Given = BTreeMap<(NodeId, usize), Tensor>;
+
+/// A model at given inputs.
+pub(super) struct Network<'m> {
+    pub graph: Graph<'m>,
+    pub known: Constants,
+    pub dims: Dims,
+}
+
+/// Nodes of a network that are run together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Segment {
+    /// The nodes, in the graph's order.
+    pub nodes: Vec<NodeId>,
+    /// What they read of what is held.
+    pub reads: Vec<ValueId>,
+    /// What they are run for.
+    pub makes: Vec<ValueId>,
+}
+
+impl<'m> Network<'m> {
+    /// Errors where the model is malformed.
+    pub(super) fn new(model: &'m Model, feeds: &[Feed]) -> Result<Self> {
+        let graph = model.graph()?;
+        let dims = runtime::dims(model, feeds)?;
+        let known = Constants::new(&graph)?.at(&graph, &dims)?;
+        Ok(Self { graph, known, dims })
+    }
+
+    /// The elements of a constant, if they are floating-point numbers.
+    pub(super) fn floats(&self, value: ValueId) -> Option<Vec<f32>> {
+        self.known.get(value)?.tensor().floats()
+    }
+
+    /// The only node that reads a value, if nothing else looks at it.
+    pub(super) fn sole_reader(&self, value: ValueId) -> Option<&Node<'m>> {
+        let v = self.graph.value(value);
+        match v.readers.as_slice() {
+            [(node, _)] if !v.is_output && !v.captured => Some(self.graph.node(*node)),
+            _ => None,
+        }
+    }
+
+    /// What of the range is needed for `makes`, and what that reads.
+    pub(super) fn segment(&self, range: Range<usize>, makes: &BTreeSet<ValueId>) -> Segment {
+        let mut needed = BTreeSet::new();
+        let mut reads = BTreeSet::new();
+        let mut open: Vec<ValueId> = makes.iter().copied().collect();
+        while let Some(value) = open.pop() {
+            if self.known.get(value).is_some() {
+                continue;
+            }
+            match self.graph.producer(value).filter(|n| range.contains(&n.id.index())) {
+                Some(node) => {
+                    if needed.insert(node.id) {
+                        open.extend(self.reads(node));
+                    }
+                }
+                None => {
+                    reads.insert(value);
+                }
+            }
+        }
+        Segment {
+            nodes: needed.into_iter().collect(),
+            reads: reads.into_iter().collect(),
+            makes: makes.iter().copied().collect(),
+        }
+    }
+
+    /// What a node depends on, what its subgraphs capture included.
+    pub(super) fn reads(&self, node: &Node<'m>) -> Vec<ValueId> {
+        let captured = captured_names(node.proto).into_iter().filter_map(|n| self.graph.find(n));
+        node.inputs.iter().copied().flatten().chain(captured).collect()
+    }
+
+    /// Prepares a segment to run, with what is `given` in the place of constants. `like`: a tensor of each value that it reads.
+    pub(super) fn load(&self, segment: &Segment, given: &Given, like: &[&Tensor]) -> Result<Session> {
+        let model = Model::new(self.model(segment, given, like))?;
+        let feed = |(v, t): (&ValueId, &&Tensor)| Feed {
+            name: self.graph.name(*v).to_owned(),
+            dtype: t.dtype,
+            dims: t.dims.clone(),
+        };
+        let feeds: Vec<Feed> = segment.reads.iter().zip(like).map(feed).collect();
+        let outputs: Vec<String> = segment.makes.iter().map(|v| self.graph.name(*v).to_owned()).collect();
+        Session::load(&model, &feeds, &outputs)
+    }
+
+    fn model(&self, segment: &Segment, given: &Given, like: &[&Tensor]) -> ModelProto {
+        let mut graph = GraphProto { name: Some("segment".into()), ..Default::default() };
+        let mut constants = BTreeSet::new();
+        for &id in &segment.nodes {
+            let node = self.graph.node(id);
+            constants.extend(self.reads(node).into_iter().filter(|v| self.known.get(*v).is_some()));
+            let mut proto = node.proto.clone();
+            for (&(_, slot), tensor) in given.range((id, 0)..=(id, usize::MAX)) {
+                let name = format!("secateur_heal_{}_{slot}", id.index());
+                proto.input.resize(proto.input.len().max(slot + 1), String::new());
+                proto.input[slot].clone_from(&name);
+                graph.initializer.push(tensor.to_proto(&name));
+            }
+            graph.node.push(proto);
+        }
+        let known = constants.into_iter().filter_map(|v| Some((v, self.known.get(v)?)));
+        graph.initializer.extend(known.map(|(v, k)| k.tensor().to_proto(self.graph.name(v))));
+        graph.input = segment
+            .reads
+            .iter()
+            .zip(like)
+            .map(|(v, t)| input_of(&Tensor { data: Default::default(), ..(*t).clone() }.to_proto(self.graph.name(*v))))
+            .collect();
+        graph.output = segment.makes.iter().map(|v| named(self.graph.name(*v))).collect();
+        let whole = self.graph.model().proto();
+        ModelProto {
+            ir_version: whole.ir_version,
+            opset_import: whole.opset_import.clone(),
+            functions: whole.functions.clone(),
+            graph: Some(graph),
+            ..Default::default()
+        }
+    }
+}
+
+fn named(name: &str) -> ValueInfoProto {
+    ValueInfoProto { name: Some(name.into()), ..Default::default() }
+}

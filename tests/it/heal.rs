@@ -1,0 +1,213 @@
+//! Healing from the library: on samples whose channels are mixtures of few sources, every shape of layer comes closer to the original on samples
+//! that it was not fitted on, is proved, and is the same for any number of threads.
+
+use secateur::Model;
+use secateur::build::{Conv, GraphBuilder, Op, Val};
+use secateur::heal::{self, Healed};
+use secateur::model::{ModelProto, Removed, Tensor};
+use secateur::plan::Scope;
+use secateur::runtime::Session;
+use secateur::verify::{Case, Status, Values, verify};
+
+use crate::support::{Analysed, network};
+
+/// How many samples are fitted on; as many others judge.
+const FIT: usize = 96;
+
+/// An image of 3 channels that mix two waves, by number.
+fn sample(i: usize) -> Vec<Tensor> {
+    let t = i as f32;
+    let (a, b) = ((t * 1.7).sin(), (t * 2.9 + 1.0).cos());
+    let at = |k: usize| {
+        let (c, y, x) = ((k / 64) as f32, (k / 8 % 8) as f32, (k % 8) as f32);
+        a * (0.5 + c) * (0.6 * x + t).sin() + b * (1.5 - c) * (0.4 * y + 2.0 * t).cos()
+    };
+    vec![Tensor::from_floats(vec![1, 3, 8, 8], &(0..192).map(at).collect::<Vec<_>>())]
+}
+
+/// A cut of a network, to be healed.
+struct Trial {
+    model: Model,
+    cut: Model,
+    removed: Vec<Removed>,
+}
+
+impl Trial {
+    fn new(model: Model) -> Self {
+        let known = Analysed::new(&model, &[]);
+        let (coupling, gone) = known.choose(0.5, Scope::All);
+        let (proto, removed) = known.cut(&coupling, &gone);
+        assert!(!removed.is_empty());
+        Self { cut: Model::new(proto).unwrap(), removed, model }
+    }
+
+    fn heal(&self, method: &str, count: usize, get: heal::Get<'_>) -> (Healed, ModelProto) {
+        let known = Analysed::new(&self.model, &[]);
+        let case = heal::Case {
+            original: &self.model,
+            cut: &self.cut,
+            removed: &self.removed,
+            feeds: &known.shapes.feeds,
+            fit: &(0..count),
+            get,
+            rows: heal::ROWS,
+            watch: &|_| (),
+        };
+        let healed = heal::method(method).unwrap().heal(&case).unwrap();
+        let mut proto = self.cut.proto().clone();
+        heal::apply(&mut proto, &healed.edits).unwrap();
+        (healed, proto)
+    }
+
+    /// `sum |y - y'|^2 / sum |y|^2` over samples that nothing is fitted on.
+    fn error(&self, other: &Model) -> f64 {
+        let feeds = Analysed::new(&self.model, &[]).shapes.feeds;
+        let run = |m: &Model| {
+            let names: Vec<String> = m.graph_proto().output.iter().map(|o| o.name().to_owned()).collect();
+            let session = Session::load(m, &feeds, &names).unwrap();
+            (FIT..2 * FIT).flat_map(|i| session.run(&sample(i)).unwrap()[0].floats().unwrap()).collect::<Vec<f32>>()
+        };
+        let (y, z) = (run(&self.model), run(other));
+        let apart: f64 = y.iter().zip(&z).map(|(a, b)| f64::from(a - b).powi(2)).sum();
+        apart / y.iter().map(|a| f64::from(*a).powi(2)).sum::<f64>()
+    }
+
+    fn is_proved(&self, healed: &Model) {
+        let known = Analysed::new(&self.model, &[]);
+        let pruned = Model::decode(healed.encode().into(), "healed".as_ref()).unwrap();
+        let v = verify(&Case {
+            original: &self.model,
+            pruned: &pruned,
+            removed: &self.removed,
+            values: Values::Healed,
+            feeds: &known.shapes.feeds,
+            grown: known.shapes.grown.as_ref().map(|g| g.feeds.as_slice()),
+            tolerance: 1e-4,
+            seed: 0,
+        })
+        .unwrap();
+        assert_eq!(v.status, Status::Passed, "{:?}", v.reason);
+    }
+}
+
+/// Healed by `reconstruct`: at most half the error, proved, the same bytes for one thread and two.
+fn heals(build: impl Fn(&mut GraphBuilder, &Val) -> Val) -> Healed {
+    let trial = Trial::new(network(17, build));
+    let by = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| trial.heal("reconstruct", FIT, &|i| Ok(sample(i))))
+    };
+    let (healed, proto) = by(1);
+    let model = Model::new(proto).unwrap();
+    assert_eq!(model.encode(), Model::new(by(2).1).unwrap().encode(), "one thread and two");
+    let (before, after) = (trial.error(&trial.cut), trial.error(&model));
+    assert!(after < 0.5 * before, "{after} of {before}: {:?}", healed.layers);
+    trial.is_proved(&model);
+    healed
+}
+
+#[test]
+fn a_convolution_with_a_bias() {
+    heals(|g, x| g.conv(x, "/b", Conv::square(12, 3).pad(1)));
+}
+
+#[test]
+fn a_convolution_without_a_bias_gets_one() {
+    let healed = heals(|g, x| {
+        let y = g.conv(x, "/b", Conv::square(12, 3).pad(1).no_bias());
+        g.relu(&y, "/b/relu")
+    });
+    assert!(healed.edits.iter().any(|e| e.slot == 2 && e.output.starts_with("/b")), "{:?}", healed.layers);
+}
+
+#[test]
+fn a_bias_goes_into_the_mean_of_a_batch_normalization() {
+    let healed = heals(|g, x| {
+        let y = g.conv(x, "/b", Conv::square(12, 3).pad(1).no_bias());
+        let y = g.batch_norm(&y, "/bn");
+        g.relu(&y, "/b/relu")
+    });
+    assert!(healed.edits.iter().any(|e| e.slot == 3), "{:?}", healed.layers);
+}
+
+#[test]
+fn convolution_relu_batch_normalization() {
+    heals(|g, x| {
+        let y = g.conv(x, "/b", Conv::square(12, 3).pad(1));
+        let y = g.relu(&y, "/b/relu");
+        g.batch_norm(&y, "/bn")
+    });
+}
+
+#[test]
+fn a_depthwise_convolution() {
+    heals(|g, x| g.conv(x, "/dw", Conv::square(16, 3).pad(1).group(16)));
+}
+
+#[test]
+fn a_grouped_convolution() {
+    heals(|g, x| g.conv(x, "/grouped", Conv::square(24, 3).pad(1).group(4)));
+}
+
+#[test]
+fn a_convolution_behind_a_concat() {
+    heals(|g, x| {
+        let (a, b) = (g.conv(x, "/a", Conv::square(8, 1)), g.conv(x, "/b", Conv::square(8, 3).pad(1)));
+        let y = g.concat(&[&a, &b, x], 1, "/concat");
+        g.conv(&y, "/c", Conv::square(12, 1))
+    });
+}
+
+#[test]
+fn a_residual_stream_with_several_readers() {
+    heals(|g, x| {
+        let y = g.conv(x, "/b", Conv::square(16, 3).pad(1));
+        let y = g.relu(&y, "/b/relu");
+        let y = g.conv(&y, "/c", Conv::square(16, 3).pad(1));
+        let x = g.add(x, &y, "/add");
+        let z = g.conv(&x, "/d", Conv::square(16, 1));
+        g.add(&x, &z, "/add2")
+    });
+}
+
+#[test]
+fn a_sigmoid_behind() {
+    heals(|g, x| {
+        let y = g.conv(x, "/b", Conv::square(12, 3).pad(1));
+        g.unary("Sigmoid", &y, "/sigmoid")
+    });
+}
+
+#[test]
+fn a_flatten_before_a_gemm() {
+    heals(|g, x| g.flatten(x, "/flat"));
+}
+
+#[test]
+fn a_matmul_with_an_add() {
+    heals(|g, x| {
+        let y = g.global_average_pool(x, "/mean");
+        let y = g.flatten(&y, "/row");
+        let (w, b) = (g.weights("mm.w", &[16, 12]), g.uniform("mm.b", &[12], -0.5, 0.5));
+        let y = g.node(Op::new("MatMul", "/mm"), &[&y, &w], &[1, 12]);
+        let y = g.node(Op::new("Add", "/mm/add"), &[&y, &b], &[1, 12]);
+        g.relu(&y, "/mm/relu")
+    });
+}
+
+/// One sample, two, and samples of which one is constant: no panic, and what comes out is a model that is proved.
+#[test]
+fn few_samples_and_a_constant_one() {
+    let trial = Trial::new(network(17, |g, x| g.conv(x, "/b", Conv::square(12, 3).pad(1))));
+    let flat = |i: usize| match i {
+        0 => Ok(vec![Tensor::from_floats(vec![1, 3, 8, 8], &[0.5; 192])]),
+        i => Ok(sample(i)),
+    };
+    for method in ["fold", "reconstruct"] {
+        for count in [1, 2, 5] {
+            for proto in [trial.heal(method, count, &flat).1, trial.heal(method, count, &|i| Ok(sample(i))).1] {
+                trial.is_proved(&Model::new(proto).unwrap());
+            }
+        }
+    }
+}
