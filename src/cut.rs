@@ -12,11 +12,13 @@ use crate::model::proto::{DataType, NodeProto, TensorProto};
 use crate::model::{ModelProto, NodeId, Source, Tensor, ValueId};
 use crate::op::{Owner, Slot};
 
+mod added;
 mod constants;
 mod soft;
 mod sweep;
 mod value_info;
 
+pub(crate) use added::{add_initializer, fresh};
 pub use soft::soften;
 pub(crate) use sweep::{all_names, drop_unread};
 pub(crate) use value_info::input_of;
@@ -183,22 +185,12 @@ impl<'a> Cutter<'a> {
         self.proto.graph.as_mut()?.node.get_mut(id.index())
     }
 
-    /// With IR 3, initializers are graph inputs too.
     fn add_initializer(&mut self, tensor: TensorProto) {
-        let old_ir = self.proto.ir_version.is_some_and(|v| v < 4);
-        if let Some(graph) = self.proto.graph.as_mut() {
-            if old_ir && graph.input.iter().all(|i| i.name() != tensor.name()) {
-                graph.input.push(value_info::input_of(&tensor));
-            }
-            graph.initializer.push(tensor);
-        }
+        add_initializer(&mut self.proto, tensor);
     }
 
     /// A name that the file does not use, near `base`.
     fn fresh(&mut self, base: &str) -> String {
-        let names = &self.names;
-        let name = (1u64..).map(|k| format!("{base}_cut{k}")).find(|n| !names.contains(n)).unwrap_or_default();
-        self.names.insert(name.clone());
-        name
+        fresh(&mut self.names, &format!("{base}_cut"))
     }
 }

@@ -98,7 +98,7 @@ pub type Get<'a> = &'a (dyn Fn(usize) -> Result<Vec<Tensor>> + Sync);
 /// How far healing is.
 #[derive(Debug, Clone, Copy)]
 pub struct Step<'a> {
-    /// What is being done: `heal`, `split`.
+    /// What is being done: `measure`, `compare`, `heal`.
     pub stage: &'static str,
     /// The layer, or the group, that is done.
     pub name: &'a str,
@@ -106,7 +106,7 @@ pub struct Step<'a> {
     pub done: usize,
     /// Of how many.
     pub of: usize,
-    /// Its error before and after, as [`LayerError`] measures it.
+    /// Of a layer, its error before and after, as [`LayerError`] measures it; of a group, what its first and its last level cost.
     pub errors: Option<[f64; 2]>,
 }
 

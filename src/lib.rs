@@ -84,6 +84,7 @@ pub mod cost;
 pub mod couple;
 pub mod cut;
 pub mod data;
+pub mod divergence;
 pub mod error;
 pub mod heal;
 pub mod lossless;

@@ -29,7 +29,7 @@ mod randomize;
 mod shuffle;
 mod twin;
 
-pub use fidelity::{Fidelity, OutputFidelity, Worst, argmax, fidelities, fidelity, is_row};
+pub use fidelity::{Fidelity, OutputFidelity, Worst, argmax, fidelities, fidelity};
 pub use inputs::seeded;
 pub use pair::Pair;
 pub use plain::{feeds as float32_feeds, float32};

@@ -6,8 +6,9 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::change::{self, Change};
-use super::distance;
+use super::distance::distance;
 use super::layer::{Both, Layer};
+use super::memory;
 use super::moments::{Moments, moments};
 use super::network::{Given, Network};
 use super::prior::MOST_CHANNELS;
@@ -54,7 +55,7 @@ pub fn curves(
     watch: &(dyn Fn(Step<'_>) + Sync),
 ) -> Result<Vec<Option<Vec<Cost>>>> {
     let net = Network::new(original, feeds)?;
-    let samples = super::memory::prepared(&[&net], fit.start..fit.end.min(fit.start + FITTED + COMPARED), get)?;
+    let samples = memory::prepared(&[&net], fit.start..fit.end.min(fit.start + FITTED + COMPARED), get)?;
     let (samples, compared) = samples.split_at(samples.len() - (samples.len() / 2).min(COMPARED));
     let readers = Readers::new(&net, trials);
     let moments = moments(&net, feeds, samples, readers.layers.values())?;
@@ -159,8 +160,7 @@ impl Tails<'_> {
         let mut tail_session: Option<Session> = None;
         let mut measured: Vec<(f64, f64)> = Vec::new();
         for level in levels_to_run(changes.len()) {
-            let given: Given = changes[level].given.clone();
-            let made = walk.run(&head, &given)?;
+            let made = walk.run(&head, &changes[level].given)?;
             let value = |v: ValueId, i: usize| match head.makes.iter().position(|m| *m == v) {
                 Some(k) => Ok(made[k][i].clone()),
                 None => walk.get(v).map(|all| all[i].clone()),
@@ -175,7 +175,7 @@ impl Tails<'_> {
                 let outputs = session.run(&inputs)?;
                 let in_order = |v: &ValueId| tail.makes.iter().position(|m| m == v).map(|k| outputs[k].clone());
                 let made: Vec<Tensor> = self.outputs.iter().filter_map(in_order).collect();
-                Ok(distance::distance(&self.truth[i], &made))
+                Ok(distance(&self.truth[i], &made))
             };
             let each = (0..self.truth.len()).into_par_iter().map(one).collect::<Result<Vec<f64>>>()?;
             measured.push((errors[level], each.iter().sum::<f64>() / each.len().max(1) as f64));

@@ -1,10 +1,8 @@
 //! What healing writes into a cut model.
 
-use std::collections::HashSet;
-
-use crate::cut::{all_names, drop_unread, input_of};
+use crate::cut::{add_initializer, all_names, drop_unread, fresh};
 use crate::error::{Error, Result};
-use crate::model::proto::{DataType, GraphProto, TensorProto};
+use crate::model::proto::{DataType, TensorProto};
 use crate::model::{Constants, Model, ModelProto, Tensor};
 
 /// Another constant in an input slot of a node.
@@ -37,23 +35,20 @@ pub fn apply(proto: &mut ModelProto, edits: &[Edit]) -> Result<()> {
     let model = Model::new(before.clone())?;
     let places = places(&model, edits)?;
     let mut names = all_names(proto);
-    let is_old = proto.ir_version.is_some_and(|v| v < 4);
-    let Some(graph) = proto.graph.as_mut() else { return Ok(()) };
     for (edit, place) in edits.iter().zip(places) {
         let tensor = edit.written(place.dtype)?;
-        match place.own {
-            Some(i) => {
-                let old = &mut graph.initializer[i];
-                let doc = old.doc_string.take();
-                *old = TensorProto { doc_string: doc, ..tensor.to_proto(old.name()) };
-            }
-            None => {
-                let name = fresh(&mut names, &place.base);
-                add(graph, tensor.to_proto(&name), is_old);
-                let inputs = &mut graph.node[place.node].input;
-                inputs.resize(inputs.len().max(edit.slot + 1), String::new());
-                inputs[edit.slot] = name;
-            }
+        let name = place.own.is_none().then(|| fresh(&mut names, &format!("{}_healed", place.base)));
+        if let Some(name) = &name {
+            add_initializer(proto, tensor.to_proto(name));
+        }
+        let Some(graph) = proto.graph.as_mut() else { continue };
+        if let Some(name) = name {
+            let inputs = &mut graph.node[place.node].input;
+            inputs.resize(inputs.len().max(edit.slot + 1), String::new());
+            inputs[edit.slot] = name;
+        } else if let Some(old) = place.own.and_then(|i| graph.initializer.get_mut(i)) {
+            let doc = old.doc_string.take();
+            *old = TensorProto { doc_string: doc, ..tensor.to_proto(old.name()) };
         }
     }
     drop_unread(&before, proto);
@@ -91,19 +86,4 @@ fn places(model: &Model, edits: &[Edit]) -> Result<Vec<Place>> {
         Ok(Place { node: node.id.index(), own, dtype: like.dtype(), base })
     };
     edits.iter().map(of).collect()
-}
-
-/// A name that the file does not use, near `base`.
-fn fresh(names: &mut HashSet<String>, base: &str) -> String {
-    let name = (1u64..).map(|k| format!("{base}_healed{k}")).find(|n| !names.contains(n)).unwrap_or_default();
-    names.insert(name.clone());
-    name
-}
-
-/// With IR 3, initializers are graph inputs too.
-fn add(graph: &mut GraphProto, tensor: TensorProto, is_old: bool) {
-    if is_old {
-        graph.input.push(input_of(&tensor));
-    }
-    graph.initializer.push(tensor);
 }

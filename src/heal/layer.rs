@@ -52,15 +52,19 @@ pub(super) enum Kind {
 /// Where a bias goes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Bias {
-    /// Into that input slot of that node, times that factor (1 over Gemm's beta, or -1 for the mean of a BatchNormalization).
+    /// Into that input slot of that node, times that factor: 1 over Gemm's beta.
     Slot {
         node: NodeId,
         slot: usize,
         factor: f32,
         /// What is there now.
         now: Option<ValueId>,
-        /// Whether what is there is subtracted, as a mean is.
-        is_mean: bool,
+    },
+    /// Away from the mean of that BatchNormalization, its input 3.
+    Mean {
+        node: NodeId,
+        /// What is there now.
+        now: ValueId,
     },
     /// Nowhere.
     None,
@@ -188,8 +192,7 @@ impl Layer {
         let (first, rest) = (*weight.dims.first()?, weight.dims.iter().skip(1).product());
         let m = Array2::from_shape_vec((first, rest), floats).ok()?;
         Some(match self.kind {
-            Kind::Conv(_) => m,
-            Kind::Transposed(_) => m,
+            Kind::Conv(_) | Kind::Transposed(_) => m,
             Kind::Dense { alpha, filters_first } => {
                 let m = if filters_first { m } else { m.reversed_axes() };
                 m.mapv(|w| w * alpha)
@@ -287,7 +290,7 @@ fn blocks(
 
 /// Where the bias goes, and the value that has it. Errors where there is one that cannot be written.
 fn bias(net: &Network<'_>, node: &Node<'_>, y: ValueId) -> Result<(Bias, ValueId), String> {
-    let slot = |node: NodeId, slot, factor, now| Bias::Slot { node, slot, factor, now, is_mean: false };
+    let slot = |node: NodeId, slot, factor, now| Bias::Slot { node, slot, factor, now };
     if node.op() == "MatMul" {
         let Some(next) = net.sole_reader(y).filter(|n| n.op() == "Add" && n.proto.in_default_domain()) else {
             return Ok((Bias::None, y));
@@ -323,5 +326,5 @@ fn bias(net: &Network<'_>, node: &Node<'_>, y: ValueId) -> Result<(Bias, ValueId
 fn mean(net: &Network<'_>, y: ValueId) -> Option<Bias> {
     let next = net.sole_reader(y).filter(|n| n.op() == "BatchNormalization" && n.proto.in_default_domain())?;
     let mean = next.input(3).filter(|v| next.input(0) == Some(y) && net.floats(*v).is_some())?;
-    Some(Bias::Slot { node: next.id, slot: 3, factor: -1.0, now: Some(mean), is_mean: true })
+    Some(Bias::Mean { node: next.id, now: mean })
 }

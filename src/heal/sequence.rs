@@ -141,11 +141,16 @@ pub(super) fn slots(
     let dims = node.input(1).and_then(|v| net.known.get(v)).map(|k| k.dims().to_vec());
     let dims = dims.ok_or_else(|| Error::internal("no weights").at(&layer.name))?;
     let mut slots = vec![(node.id, 1, layer.tensor(weights, &dims))];
-    if let Bias::Slot { node, slot, factor, now, is_mean } = layer.bias {
-        let there = now.and_then(|v| net.floats(v)).unwrap_or_default();
+    let placed = match layer.bias {
+        Bias::Slot { node, slot, factor, now } => Some((node, slot, now, bias.iter().map(|b| b * factor).collect())),
+        Bias::Mean { node, now } => {
+            let means = net.floats(now).unwrap_or_default();
+            Some((node, 3, Some(now), means.iter().zip(bias).map(|(mean, b)| mean - b).collect::<Vec<f32>>()))
+        }
+        Bias::None => None,
+    };
+    if let Some((node, slot, now, values)) = placed {
         let dims = now.and_then(|v| net.known.get(v)).map_or(vec![bias.len()], |k| k.dims().to_vec());
-        let of = |(f, b): (usize, &f32)| if is_mean { there.get(f).unwrap_or(&0.0) - b } else { b * factor };
-        let values: Vec<f32> = bias.iter().enumerate().map(of).collect();
         slots.push((node, slot, Tensor::from_floats(dims, &values)));
     }
     Ok(slots)
@@ -236,7 +241,7 @@ pub(super) fn matrix(at: &At<'_>, k: usize) -> Result<Array2<f32>> {
 pub(super) fn bias_of(net: &Network<'_>, layer: &Layer) -> Vec<f32> {
     let none = vec![0.0; layer.filters.len()];
     match layer.bias {
-        Bias::Slot { factor, now: Some(v), is_mean: false, .. } => {
+        Bias::Slot { factor, now: Some(v), .. } => {
             net.floats(v).map_or(none, |b| b.iter().map(|b| b / factor).collect())
         }
         _ => none,

@@ -7,6 +7,7 @@ use super::heal::Basis;
 use super::unlabelled::Unlabelled;
 use super::{bench, summary};
 use crate::data::{Input, Preparation, Samples, Stacked, is_image_like, save};
+use crate::divergence::is_row;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Model, Tensor};
 use crate::report::{Accuracy, Fidelity, Report};
@@ -86,7 +87,7 @@ impl<'a> Data<'a> {
         let open = |path: &PathBuf| Samples::open(path, &inputs, &measures.preparation);
         let calibrate = measures.calibrate.as_ref().map(open).transpose()?;
         let evaluate = measures.evaluate.as_ref().map(open).transpose()?;
-        measures.fit(outputs(model, shapes)?.iter().any(|(_, dims)| verify::is_row(dims)))?;
+        measures.fit(outputs(model, shapes)?.iter().any(|(_, dims)| is_row(dims)))?;
         let evaluate = evaluate.map(|samples| Evaluation::new(samples, model, shapes)).transpose()?;
         Ok(Self { measures, feeds, seed, calibrate, evaluate })
     }
@@ -235,7 +236,7 @@ impl Evaluation {
     fn new(samples: Samples, model: &Model, shapes: &Shapes) -> Result<Self> {
         let labels = samples.labelled()?;
         let dims = outputs(model, shapes)?;
-        let Some(output) = dims.iter().position(|(_, d)| verify::is_row(d)) else {
+        let Some(output) = dims.iter().position(|(_, d)| is_row(d)) else {
             let all: Vec<String> = dims.iter().map(|(name, d)| format!("'{name}' {d:?}")).collect();
             let reason = format!(
                 "--evaluate needs an output that is one row of scores, as a classifier has; there are {}",

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::Pair;
+use crate::divergence::{is_row, kl};
 use crate::error::{Error, Result};
 use crate::model::Tensor;
 
@@ -22,7 +23,7 @@ pub struct OutputFidelity {
     pub name: String,
     /// Share of samples whose largest element is the same; of an output of one row of several.
     pub top1_agreement: Option<f64>,
-    /// Mean of `KL(softmax(before) || softmax(after))`, in nats, where there is a top-1.
+    /// Mean of [`crate::divergence::kl`], in nats, where there is a top-1.
     pub kl: Option<f64>,
     /// Cosine of all elements: `a . b / (|a| |b|)`; where one of them is zero, 1 if the other is too, else 0.
     pub cosine: f64,
@@ -179,11 +180,6 @@ impl Sums {
     }
 }
 
-/// Whether an output is one row of several elements, as a classifier's is.
-pub fn is_row(dims: &[usize]) -> bool {
-    dims.iter().filter(|&&d| d > 1).count() == 1
-}
-
 /// The elements, whatever numbers they are.
 fn numbers(t: &Tensor) -> Vec<f32> {
     t.floats().or_else(|| t.ints().map(|v| v.iter().map(|&i| i as f32).collect())).unwrap_or_default()
@@ -192,15 +188,4 @@ fn numbers(t: &Tensor) -> Vec<f32> {
 /// The place of the largest element, the first of several; 0 where there are none.
 pub fn argmax(v: &[f32]) -> usize {
     v.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0))).map_or(0, |m| m.0)
-}
-
-fn log_softmax(v: &[f32]) -> Vec<f64> {
-    let top = v.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let log_sum = v.iter().map(|x| f64::from(x - top).exp()).sum::<f64>().ln();
-    v.iter().map(|x| f64::from(x - top) - log_sum).collect()
-}
-
-fn kl(p: &[f32], q: &[f32]) -> f64 {
-    let (p, q) = (log_softmax(p), log_softmax(q));
-    p.iter().zip(&q).map(|(a, b)| a.exp() * (a - b)).sum::<f64>().max(0.0)
 }

@@ -11,7 +11,7 @@ use secateur::plan::{Plan, PlannedGroup};
 use secateur::report::Report;
 use tempfile::TempDir;
 
-use crate::support::{Analysed, digits};
+use crate::support::{Analysed, digits, foreign};
 
 mod apply;
 mod chain;
@@ -219,17 +219,6 @@ fn a_model_that_cannot_be_run_and_loses_nothing_is_written_as_it_is() {
     let out = run(&["prune", &input, "-o", &f.path("s.onnx"), "--rate", "0.5", "--no-stamp"]);
     assert!(out.status.success() && text(&out.stdout).contains("nothing was removed"), "{}", text(&out.stdout));
     assert!(std::fs::read(&input).unwrap() == std::fs::read(f.path("s.onnx")).unwrap());
-}
-
-/// A network with an operator of a foreign domain between two convolutions.
-fn foreign() -> Model {
-    let mut g = GraphBuilder::new(17);
-    let x = g.input("x", &[1, 3, 8, 8]);
-    let y = g.conv(&x, "/a", Conv::square(8, 1));
-    let y = g.conv(&y, "/b", Conv::square(8, 1));
-    let y = g.node(Op::new("Fancy", "/fancy").domain("com.example"), &[&y], &y.dims.clone());
-    g.output(&y);
-    g.model().unwrap()
 }
 
 #[test]

@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use ndarray::Array4;
 use ndarray_npy::write_npy;
-use secateur::build::{Conv, GraphBuilder, Op};
+use secateur::build::{Conv, GraphBuilder};
 use secateur::pipeline::Gate;
 use secateur::report::Report;
 
 use crate::cli::{Folder, fails, model, run, text};
+
+use crate::support::foreign;
 
 fn testdata(name: &str) -> String {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata").join(name).to_string_lossy().into_owned()
@@ -151,13 +153,7 @@ fn a_metric_that_a_model_does_not_have_is_a_usage_error() {
 #[test]
 fn what_could_not_be_measured_meets_no_gate() {
     let f = Folder::new();
-    let mut g = GraphBuilder::new(17);
-    let x = g.input("x", &[1, 3, 8, 8]);
-    let y = g.conv(&x, "/a", Conv::square(8, 1));
-    let y = g.conv(&y, "/b", Conv::square(8, 1));
-    let y = g.node(Op::new("Fancy", "/fancy").domain("com.example"), &[&y], &y.dims.clone());
-    g.output(&y);
-    let input = f.write("foreign.onnx", &g.model().unwrap().encode());
+    let input = f.write("foreign.onnx", &foreign().encode());
     let data = images(&f);
     let args = ["prune", &input, "-o", &f.path("s.onnx"), "--rate", "0.5", "--allow-unverified", "--calibrate", &data];
     let out = run(&[&args[..], &["--bench", "2", "--gate", "cosine>=-1", "--gate", "latency_ratio<=100"]].concat());

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 
 use secateur::Model;
-use secateur::build::{Conv, GraphBuilder, Op};
+use secateur::build::{GraphBuilder, Op};
 use secateur::error::ErrorKind;
 use secateur::heal::Step;
 use secateur::model::Tensor;
@@ -14,7 +14,7 @@ use secateur::pipeline::{Destination, Heal, How, PruneOptions, Watcher, What, pr
 use secateur::report::Report;
 
 use crate::cli::{Folder, fails, model, model as model_path, run, text};
-use crate::support::{constant, digits};
+use crate::support::{constant, digits, foreign};
 
 mod outside;
 
@@ -343,13 +343,7 @@ fn a_refused_cut_and_one_that_cannot_be_run_are_not_healed() {
     assert_eq!((r.refused.as_deref(), r.heal.unwrap().method.as_str()), (Some("verification"), "none"));
     assert!(METHOD.seen.lock().unwrap().is_empty());
     let f = Folder::new();
-    let mut g = GraphBuilder::new(17);
-    let x = g.input("x", &[1, 3, 8, 8]);
-    let y = g.conv(&x, "/a", Conv::square(8, 1));
-    let y = g.conv(&y, "/b", Conv::square(8, 1));
-    let y = g.node(Op::new("Fancy", "/fancy").domain("com.example"), &[&y], &y.dims.clone());
-    g.output(&y);
-    let foreign = f.write("foreign.onnx", &g.model().unwrap().encode());
+    let foreign = f.write("foreign.onnx", &foreign().encode());
     for flag in ["--allow-unverified", "--no-verify"] {
         let r = report(&["prune", &foreign, "--dry-run", "--rate", "0.5", flag]);
         assert_eq!(r.heal.unwrap().method, "none");

@@ -1,10 +1,11 @@
 //! The report as a page: self-contained, well formed, and safe from what a model's file says.
 
 use secateur::Model;
-use secateur::build::{Conv, GraphBuilder, Op};
 use secateur::report::html::{escape, page};
 
 use crate::cli::{Folder, fails, model, run, text};
+
+use crate::support::foreign;
 
 /// Every tag that is opened is closed, in order.
 fn assert_well_formed(html: &str) {
@@ -65,13 +66,7 @@ fn a_refused_model_gets_its_page() {
 fn names_cannot_leave_their_cell() {
     let name = "/a<script>alert('x')</script>&\"\u{1b}[2J\u{202e}";
     let f = Folder::new();
-    let mut g = GraphBuilder::new(17);
-    let x = g.input("x", &[1, 3, 8, 8]);
-    let y = g.conv(&x, "/a", Conv::square(8, 1));
-    let y = g.conv(&y, "/b", Conv::square(8, 1));
-    let y = g.node(Op::new("Fancy", "/fancy").domain("com.example"), &[&y], &y.dims.clone());
-    g.output(&y);
-    let mut proto = g.model().unwrap().into_proto();
+    let mut proto = foreign().into_proto();
     proto.graph.as_mut().unwrap().node.iter_mut().for_each(|n| n.name = Some(format!("{name}{}", n.op_type())));
     let input = f.write("hostile.onnx", &Model::new(proto).unwrap().encode());
     let html = f.path("r.html");

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use secateur::build::{Conv, GraphBuilder, Val};
+use secateur::build::{Conv, GraphBuilder, Op, Val};
 use secateur::couple::{Coupling, Facts, Gone, couple};
 use secateur::cut::cut;
 use secateur::model::constant::Known;
@@ -31,6 +31,17 @@ pub(crate) fn network(opset: i64, build: impl Fn(&mut GraphBuilder, &Val) -> Val
     let y = build(&mut g, &stem);
     let y = if y.dims.len() == 4 { head(&mut g, &y) } else { y };
     let y = g.gemm(&y, "/fc", 5);
+    g.output(&y);
+    g.model().unwrap()
+}
+
+/// A network with an operator of a foreign domain behind two convolutions.
+pub(crate) fn foreign() -> Model {
+    let mut g = GraphBuilder::new(17);
+    let x = g.input("x", &[1, 3, 8, 8]);
+    let y = g.conv(&x, "/a", Conv::square(8, 1));
+    let y = g.conv(&y, "/b", Conv::square(8, 1));
+    let y = g.node(Op::new("Fancy", "/fancy").domain("com.example"), &[&y], &y.dims.clone());
     g.output(&y);
     g.model().unwrap()
 }

@@ -6,9 +6,10 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use crate::couple::Coupling;
+use crate::cut;
 use crate::error::{ErrorKind, Result};
 use crate::heal::{self, Case, Cost, Step, Trial};
-use crate::model::Tensor;
+use crate::model::{Model, Tensor};
 use crate::pipeline::evaluate::Data;
 use crate::pipeline::unlabelled::Unlabelled;
 use crate::pipeline::{Analysis, PruneOptions, What};
@@ -37,6 +38,18 @@ const READINGS: [Reading; 3] = [
 const FITTED: usize = 128;
 const COMPARED: usize = 64;
 const ROWS: usize = 12_288;
+
+/// What short healings are compared with.
+struct Beside<'a> {
+    original: &'a Model,
+    samples: &'a Unlabelled<'a>,
+    /// To fit on.
+    fit: Range<usize>,
+    /// To compare on.
+    held: Range<usize>,
+    /// The original's outputs of those.
+    truth: Vec<Vec<Tensor>>,
+}
 
 /// A budget that may be split by error.
 pub(in crate::pipeline) struct Splitting<'a> {
@@ -70,8 +83,9 @@ impl Splitting<'_> {
 
     fn by_error(&self, choice: &Choice) -> Result<Decision> {
         let samples = self.data.unlabelled()?;
-        let measured = self.measured(choice, &samples)?;
         let facts = self.analysis.facts();
+        let original = verify::float32(self.analysis.graph.model())?;
+        let measured = self.measured(choice, (&original, &samples))?;
         let mut decisions: Vec<Decision> = Vec::new();
         for reading in &READINGS {
             let decision = decide(&facts, self.coupling, choice, Some(&self.curves(&measured, reading)))?;
@@ -80,9 +94,10 @@ impl Splitting<'_> {
             }
         }
         let of = decisions.len();
+        let beside = (of > 1).then(|| self.beside(&original, &samples)).transpose()?;
         let mut best: Option<(f64, Decision)> = None;
         for (i, decision) in decisions.into_iter().enumerate() {
-            let distance = if of > 1 { self.healed(&decision, &samples)? } else { 0.0 };
+            let distance = beside.as_ref().map_or(Ok(0.0), |b| self.healed(&decision, b))?;
             let name = format!("split {} of {of}", i + 1);
             self.hears(Step { stage: "compare", name: &name, done: i + 1, of, errors: None });
             if best.as_ref().is_none_or(|b| distance < b.0) {
@@ -93,7 +108,11 @@ impl Splitting<'_> {
     }
 
     /// What each level costs, by the groups that it takes units from.
-    fn measured(&self, choice: &Choice, samples: &Unlabelled<'_>) -> Result<Vec<(Vec<Level>, Vec<Cost>)>> {
+    fn measured(
+        &self,
+        choice: &Choice,
+        (original, samples): (&Model, &Unlabelled<'_>),
+    ) -> Result<Vec<(Vec<Level>, Vec<Cost>)>> {
         let facts = self.analysis.facts();
         let mut of: Vec<Vec<Level>> = Vec::new();
         for level in levels_to_measure(&facts, self.coupling, choice)? {
@@ -108,9 +127,8 @@ impl Splitting<'_> {
             Ok(Trial { name, levels: levels.iter().map(removed).collect::<Result<_>>()? })
         };
         let trials: Vec<Trial> = of.iter().map(trial).collect::<Result<_>>()?;
-        let model = verify::float32(self.analysis.graph.model())?;
         let hears = |step: Step<'_>| self.hears(step);
-        let costs = heal::curves(&model, &self.feeds(), &trials, (&samples.fit, &|i| samples.get(i)), &hears)?;
+        let costs = heal::curves(original, &self.feeds(), &trials, (&samples.fit, &|i| samples.get(i)), &hears)?;
         Ok(of.into_iter().zip(costs).filter_map(|(levels, costs)| Some((levels, costs?))).collect())
     }
 
@@ -126,39 +144,43 @@ impl Splitting<'_> {
         out
     }
 
+    /// What short healings are compared with.
+    fn beside<'s>(&self, original: &'s Model, samples: &'s Unlabelled<'s>) -> Result<Beside<'s>> {
+        let (fit, held) = parts(&samples.fit);
+        let mut beside = Beside { original, samples, fit, held, truth: Vec::new() };
+        beside.truth = self.outputs(original, &beside)?;
+        Ok(beside)
+    }
+
     /// How far the outputs of what a decision comes to are from the original's, after a short healing.
-    fn healed(&self, decision: &Decision, samples: &Unlabelled<'_>) -> Result<f64> {
+    fn healed(&self, decision: &Decision, beside: &Beside<'_>) -> Result<f64> {
         let facts = self.analysis.facts();
         let gone = decision.plan.gone(self.coupling)?;
         let model = self.analysis.graph.model();
-        let original = verify::float32(model)?;
-        let cut = verify::float32(&model.edited(crate::cut::cut(&facts, self.coupling, &gone)?))?;
-        let feeds = self.feeds();
-        let get = |i: usize| samples.get(i);
-        let (fit, held) = parts(&samples.fit);
+        let cut = verify::float32(&model.edited(cut::cut(&facts, self.coupling, &gone)?))?;
         let case = Case {
-            original: &original,
+            original: beside.original,
             cut: &cut,
             removed: &self.coupling.removed(&facts, &gone),
-            feeds: &feeds,
-            fit: &fit,
-            get: &get,
+            feeds: &self.feeds(),
+            fit: &beside.fit,
+            get: &|i| beside.samples.get(i),
             rows: ROWS,
             watch: &|_| (),
         };
         let healed = heal::method("reconstruct")?.heal(&case)?;
         let mut proto = cut.proto().clone();
         heal::apply(&mut proto, &healed.edits)?;
-        let outputs: Vec<String> = model.graph_proto().output.iter().map(|o| o.name().to_owned()).collect();
-        let sessions = [&original, &cut.edited(proto)].map(|m| Session::load(m, &feeds, &outputs));
-        let [before, after] = sessions;
-        let (before, after) = (before?, after?);
-        let one = |i: usize| {
-            let x: Vec<Tensor> = get(i)?;
-            Ok(heal::distance(&before.run(&x)?, &after.run(&x)?))
-        };
-        let count = held.len().max(1) as f64;
-        Ok(held.into_par_iter().map(one).collect::<Result<Vec<f64>>>()?.iter().sum::<f64>() / count)
+        let outputs = self.outputs(&cut.edited(proto), beside)?;
+        let sum: f64 = beside.truth.iter().zip(&outputs).map(|(a, b)| heal::distance(a, b)).sum();
+        Ok(sum / outputs.len().max(1) as f64)
+    }
+
+    /// What a model makes of the samples that are compared on.
+    fn outputs(&self, model: &Model, beside: &Beside<'_>) -> Result<Vec<Vec<Tensor>>> {
+        let names: Vec<String> = model.graph_proto().output.iter().map(|o| o.name().to_owned()).collect();
+        let session = Session::load(model, &self.feeds(), &names)?;
+        beside.held.clone().into_par_iter().map(|i| session.run(&beside.samples.get(i)?)).collect()
     }
 
     fn feeds(&self) -> Vec<Feed> {

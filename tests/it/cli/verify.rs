@@ -326,7 +326,7 @@ fn files_that_cannot_be_judged() {
 #[test]
 fn a_file_that_cannot_be_run_is_not_proved() {
     let f = Folder::new();
-    let input = f.write("foreign.onnx", &super::foreign().encode());
+    let input = f.write("foreign.onnx", &crate::support::foreign().encode());
     assert!(run(&["plan", &input, "-o", &f.path("p.json"), "--rate", "0.5", "-q"]).status.success());
     assert!(
         run(&["apply", &input, "--plan", &f.path("p.json"), "-o", &f.path("s.onnx"), "--no-verify"]).status.success()
