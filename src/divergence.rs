@@ -10,8 +10,14 @@ pub fn is_row(dims: &[usize]) -> bool {
 
 /// `KL(p || q) = sum p (ln p - ln q)` in nats, of the softmax of both rows, or of the rows themselves where the first has probabilities.
 pub fn kl(p: &[f32], q: &[f32]) -> f64 {
-    let logs: fn(&[f32]) -> Vec<f64> = if are_probabilities(p) { logs } else { log_softmax };
-    logs(p).iter().zip(logs(q)).map(|(a, b)| a.exp() * (a - b)).sum::<f64>().max(0.0)
+    let [p, q] = log_probabilities(p, q);
+    p.iter().zip(q).map(|(a, b)| a.exp() * (a - b)).sum::<f64>().max(0.0)
+}
+
+/// The logarithms of the softmax of both rows, or of the rows themselves where the first has probabilities.
+pub fn log_probabilities(p: &[f32], q: &[f32]) -> [Vec<f64>; 2] {
+    let of: fn(&[f32]) -> Vec<f64> = if are_probabilities(p) { logs } else { log_softmax };
+    [of(p), of(q)]
 }
 
 fn are_probabilities(v: &[f32]) -> bool {

@@ -12,6 +12,7 @@ use crate::runtime::Feed;
 
 mod behind;
 mod change;
+mod chunks;
 mod curves;
 mod distance;
 mod edit;
@@ -22,19 +23,19 @@ mod memory;
 mod moments;
 mod network;
 mod prior;
+mod products;
 mod reconstruct;
 mod ridge;
 mod rows;
 mod sequence;
+mod shifted;
 mod sums;
 mod transposed;
 mod walk;
 mod window;
 
 pub use curves::{Cost, Trial, curves};
-pub use distance::distance;
 pub use edit::{Edit, apply};
-pub use rows::ROWS;
 
 /// A way to heal. A new one is a file beside the others and a line of [`METHODS`].
 pub trait Method: Sync {
@@ -86,8 +87,6 @@ pub struct Case<'a> {
     pub fit: &'a Range<usize>,
     /// The inputs of a sample.
     pub get: Get<'a>,
-    /// The fewest rows that a layer is fitted on, where there are as many: [`ROWS`] unless time is short.
-    pub rows: usize,
     /// Hears of every layer as it is done.
     pub watch: &'a (dyn Fn(Step<'_>) + Sync),
 }
@@ -98,7 +97,7 @@ pub type Get<'a> = &'a (dyn Fn(usize) -> Result<Vec<Tensor>> + Sync);
 /// How far healing is.
 #[derive(Debug, Clone, Copy)]
 pub struct Step<'a> {
-    /// What is being done: `measure`, `compare`, `heal`.
+    /// What is being done: `measure`, `heal`.
     pub stage: &'static str,
     /// The layer, or the group, that is done.
     pub name: &'a str,

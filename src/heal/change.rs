@@ -1,7 +1,7 @@
 //! A reader of removed channels, fitted again in closed form from what it reads in the original: `W_K + W_R S_RK (S_KK + l I)^-1`, zeros at what is
 //! removed, and a bias that keeps the mean.
 
-use ndarray::{Array1, Axis};
+use ndarray::{Array2, Axis, s};
 
 use super::layer::{Kind, Layer};
 use super::moments::Moments;
@@ -38,7 +38,6 @@ pub(super) fn of_layer(net: &Network<'_>, layer: &Layer, kept: &[usize], moments
     let weight = node.input(1).and_then(|v| net.known.get(v))?.tensor();
     let mut matrix = layer.matrix(&weight)?;
     let mut bias = bias_of(net, layer);
-    let mut change = Change::default();
     let (mut error, mut variance) = (0.0, 0.0);
     for (block, (mean, covariance)) in layer.groups.iter().zip(&moments.groups) {
         let is_kept = |c: &usize| kept.binary_search(&(block.whole.start + c)).is_ok();
@@ -47,41 +46,101 @@ pub(super) fn of_layer(net: &Network<'_>, layer: &Layer, kept: &[usize], moments
         if r.is_empty() || k.is_empty() {
             continue;
         }
-        if matches!(layer.kind, Kind::Transposed(_)) {
-            r.iter().for_each(|c| matrix.row_mut(block.whole.start + c).fill(0.0));
+        // Channels are looked at tap by tap, patches as they are.
+        let (width, turns) = if moments.of_patches { (layer.taps(), 1) } else { (1, layer.taps()) };
+        let wide = |c: &[usize]| -> Vec<usize> { c.iter().flat_map(|c| c * width..(c + 1) * width).collect() };
+        let predictor = Predictor::new(covariance, wide(&k), wide(&r))?;
+        let mut moved = |weights: &mut Array2<f64>| {
+            let before = weights.dot(mean);
+            variance += (weights.dot(covariance) * &*weights).sum();
+            error += predictor.moved(weights);
+            before - weights.dot(mean)
+        };
+        if let Kind::Transposed(strides) = layer.kind {
+            // Its channels are rows, and each place of the output has one in so many taps of a filter.
+            let mut rows = matrix.slice_mut(s![block.whole.clone(), ..]);
+            let mut weights = rows.t().mapv(f64::from);
+            let lost = moved(&mut weights);
+            let taps = (lost.len() / block.filters.len().max(1)).max(1);
+            lost.iter()
+                .enumerate()
+                .for_each(|(i, b)| bias[block.filters.start + i / taps] += (b / strides as f64) as f32);
+            rows.assign(&weights.t().mapv(|w| w as f32));
             continue;
         }
-        let taps = layer.taps();
-        let wide = |channels: &[usize]| -> Vec<usize> {
-            channels.iter().flat_map(|c| (0..taps).map(move |tap| c * taps + tap)).collect()
-        };
-        let of_patches = moments.of_patches;
-        let (kc, rc) = if of_patches { (wide(&k), wide(&r)) } else { (k.clone(), r.clone()) };
-        let part = |a: &[usize], b: &[usize]| covariance.select(Axis(0), a).select(Axis(1), b);
-        let (kk, kr, rr) = (part(&kc, &kc), part(&kc, &rc), part(&rc, &rc));
-        let scale = covariance.diag().mean().unwrap_or(0.0);
-        let m = solve(&kk, LAMBDA * scale.max(1e-12), &kr)?;
-        // What of the removed columns the kept ones do not tell.
-        let rest = &rr - &kr.t().dot(&m) * 2.0 + m.t().dot(&kk).dot(&m);
-        for f in block.filters.clone() {
-            let row = matrix.row(f).mapv(f64::from);
-            for tap in 0..if of_patches { 1 } else { taps } {
-                let at = |c: usize| if of_patches { c } else { c * taps + tap };
-                let w_r = Array1::from_iter(rc.iter().map(|&c| row[at(c)]));
-                let w_k = Array1::from_iter(kc.iter().map(|&c| row[at(c)]));
-                let added = m.dot(&w_r);
-                let lost: f64 = rc.iter().zip(&w_r).map(|(&c, w)| w * mean[c]).sum();
-                let gained: f64 = kc.iter().zip(&added).map(|(&c, w)| w * mean[c]).sum();
-                bias[f] += (lost - gained) as f32;
-                error += w_r.dot(&rest.dot(&w_r));
-                variance += w_r.dot(&rr.dot(&w_r)) + w_k.dot(&kk.dot(&w_k)) + 2.0 * w_k.dot(&kr.dot(&w_r));
-                kc.iter().zip(&added).for_each(|(&c, w)| matrix[[f, at(c)]] += *w as f32);
-                rc.iter().for_each(|&c| matrix[[f, at(c)]] = 0.0);
-            }
+        for turn in 0..turns {
+            let of_turn = s![block.filters.clone(), turn..;turns];
+            let mut weights = matrix.slice(of_turn).mapv(f64::from);
+            let lost = moved(&mut weights);
+            block.filters.clone().zip(lost).for_each(|(f, b)| bias[f] += b as f32);
+            matrix.slice_mut(of_turn).assign(&weights.mapv(|w| w as f32));
         }
     }
-    change.errors.push(if variance > 0.0 { (error / variance).max(0.0) } else { 0.0 });
+    let error = if variance > 0.0 { (error / variance).max(0.0) } else { 0.0 };
     let slots = slots(net, layer, &matrix, &bias).ok()?;
-    change.given = slots.into_iter().map(|(node, slot, tensor)| ((node, slot), tensor)).collect();
-    Some(change)
+    let given = slots.into_iter().map(|(node, slot, tensor)| ((node, slot), tensor)).collect();
+    Some(Change { given, errors: vec![error] })
+}
+
+/// What removed columns are made up for with: `M = (S_KK + l I)^-1 S_KR`.
+struct Predictor {
+    kept: Vec<usize>,
+    removed: Vec<usize>,
+    m: Array2<f64>,
+    /// `S_RR`, `S_KR`.
+    parts: [Array2<f64>; 2],
+    lambda: f64,
+}
+
+impl Predictor {
+    /// From the covariance of all columns. `None` where that has no solution.
+    fn new(covariance: &Array2<f64>, kept: Vec<usize>, removed: Vec<usize>) -> Option<Self> {
+        let part = |a: &[usize], b: &[usize]| covariance.select(Axis(0), a).select(Axis(1), b);
+        let (kk, kr, rr) = (part(&kept, &kept), part(&kept, &removed), part(&removed, &removed));
+        let lambda = LAMBDA * covariance.diag().mean().unwrap_or(0.0).max(1e-12);
+        let m = solve(&kk, lambda, &kr)?;
+        Some(Self { kept, removed, m, parts: [rr, kr], lambda })
+    }
+
+    /// Moves the weights of removed columns onto kept ones; `filters x columns`. Gives the squared error of what they make:
+    /// `w_R^T (S_RR - S_RK M - l M^T M) w_R`, summed over the filters.
+    fn moved(&self, weights: &mut Array2<f64>) -> f64 {
+        let gone = weights.select(Axis(1), &self.removed);
+        let added = gone.dot(&self.m.t());
+        let [rr, kr] = &self.parts;
+        let told = (gone.dot(&kr.t()) * &added).sum() + self.lambda * (&added * &added).sum();
+        for (c, added) in self.kept.iter().zip(added.columns()) {
+            weights.column_mut(*c).scaled_add(1.0, &added);
+        }
+        self.removed.iter().for_each(|&c| weights.column_mut(c).fill(0.0));
+        (gone.dot(rr) * &gone).sum() - told
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_error_is_that_of_the_moved_weights() {
+        let a = Array2::from_shape_fn((4, 4), |(i, j)| ((i * 7 + j * 3) % 5) as f64 - 2.0);
+        let covariance = a.t().dot(&a) + Array2::<f64>::eye(4);
+        let before = Array2::from_shape_fn((2, 4), |(f, c)| (f as f64 - 0.5) * (c as f64 + 1.0));
+        let predictor = Predictor::new(&covariance, vec![0, 2], vec![1, 3]).unwrap();
+        let mut after = before.clone();
+        let error = predictor.moved(&mut after);
+        let difference = &before - &after;
+        assert!((error - (difference.dot(&covariance) * &difference).sum()).abs() < 1e-9);
+        assert!(after.column(1).iter().chain(after.column(3)).all(|w| *w == 0.0));
+    }
+
+    #[test]
+    fn a_column_that_another_tells_costs_nothing() {
+        let covariance = Array2::from_shape_vec((2, 2), vec![1.0, 2.0, 2.0, 4.0]).unwrap();
+        let predictor = Predictor::new(&covariance, vec![0], vec![1]).unwrap();
+        let mut weights = Array2::from_elem((1, 2), 1.0);
+        let error = predictor.moved(&mut weights);
+        assert!(error < 0.01 && (weights[[0, 0]] - 3.0).abs() < 0.1);
+    }
 }

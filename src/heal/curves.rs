@@ -14,6 +14,7 @@ use super::network::{Given, Network};
 use super::prior::MOST_CHANNELS;
 use super::walk::Walk;
 use super::{Get, Step};
+use crate::cost;
 use crate::error::Result;
 use crate::model::{Model, NodeId, Removed, Tensor, ValueId};
 use crate::runtime::{Feed, Session};
@@ -30,14 +31,20 @@ pub struct Trial {
 /// Samples from which the readers are fitted.
 const FITTED: usize = 384;
 
-/// Samples on which the outputs are compared.
-const COMPARED: usize = 64;
+/// The most samples on which the outputs are compared, and the fewest.
+const COMPARED: [usize; 2] = [64, 8];
+
+/// The multiply-accumulates that comparing outputs may take; beyond them, fewer samples are compared.
+const MOST_MACS: u64 = 1_500_000_000_000;
+
+/// A distance that is as good as none: where the outputs are no further at a level, they are not compared at lower ones.
+const NEGLIGIBLE: f64 = 2e-3;
 
 /// What a level was measured to cost.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cost {
-    /// How far the outputs are from the original's: the mean over some samples, and over the outputs, of the KL divergence where an output is a row
-    /// of scores, of the squared error over the variance where it is none.
+    /// How far the outputs are from the original's: the squared error over the variance, the mean over some samples and over the outputs; of rows of
+    /// scores, that of the logarithms of their probabilities.
     pub outputs: f64,
     /// The relative error of the readers' refit, alone: `E |y - y'|^2 / E |y - mean y|^2`, the mean over the readers.
     pub readers: f64,
@@ -55,9 +62,10 @@ pub fn curves(
     watch: &(dyn Fn(Step<'_>) + Sync),
 ) -> Result<Vec<Option<Vec<Cost>>>> {
     let net = Network::new(original, feeds)?;
-    let samples = memory::prepared(&[&net], fit.start..fit.end.min(fit.start + FITTED + COMPARED), get)?;
-    let (samples, compared) = samples.split_at(samples.len() - (samples.len() / 2).min(COMPARED));
     let readers = Readers::new(&net, trials);
+    let count = compared(&net, trials, &readers);
+    let samples = memory::prepared(&[&net], fit.start..fit.end.min(fit.start + FITTED + count), get)?;
+    let (samples, compared) = samples.split_at(samples.len() - (samples.len() / 2).min(count));
     let moments = moments(&net, feeds, samples, readers.layers.values())?;
     let mut out = vec![None; trials.len()];
     let mut order: Vec<usize> = (0..trials.len()).filter(|t| readers.of(*t).is_some()).collect();
@@ -129,6 +137,17 @@ impl Readers {
     }
 }
 
+/// On how many samples outputs are compared: as many as the work allows of running, for each level of each trial, all that is behind its readers.
+fn compared(net: &Network<'_>, trials: &[Trial], readers: &Readers) -> usize {
+    let layers = cost::layers(&net.graph, &net.known, &net.dims);
+    let behind =
+        |range: Range<usize>| layers.iter().filter(|l| l.id.index() >= range.start).map(|l| l.cost.macs).sum::<u64>();
+    let of = |t: usize| levels_to_run(trials[t].levels.len()).len() as u64 * readers.of(t).map_or(0, behind);
+    let one = (0..trials.len()).map(of).sum::<u64>();
+    let [most, fewest] = COMPARED;
+    usize::try_from(MOST_MACS / one.max(1)).unwrap_or(most).clamp(fewest, most)
+}
+
 /// What the original makes of each sample.
 fn truth(
     net: &Network<'_>,
@@ -158,8 +177,8 @@ impl Tails<'_> {
         let head_makes: BTreeSet<ValueId> = tail.reads.iter().copied().filter(|v| walk.get(*v).is_err()).collect();
         let head = self.net.segment(range.start..middle, &head_makes);
         let mut tail_session: Option<Session> = None;
-        let mut measured: Vec<(f64, f64)> = Vec::new();
-        for level in levels_to_run(changes.len()) {
+        let mut measured: BTreeMap<usize, f64> = BTreeMap::new();
+        for level in levels_to_run(changes.len()).into_iter().rev() {
             let made = walk.run(&head, &changes[level].given)?;
             let value = |v: ValueId, i: usize| match head.makes.iter().position(|m| *m == v) {
                 Some(k) => Ok(made[k][i].clone()),
@@ -178,9 +197,15 @@ impl Tails<'_> {
                 Ok(distance(&self.truth[i], &made))
             };
             let each = (0..self.truth.len()).into_par_iter().map(one).collect::<Result<Vec<f64>>>()?;
-            measured.push((errors[level], each.iter().sum::<f64>() / each.len().max(1) as f64));
+            let distance = each.iter().sum::<f64>() / each.len().max(1) as f64;
+            measured.insert(level, distance);
+            if distance < NEGLIGIBLE {
+                break;
+            }
         }
-        Ok(errors.iter().map(|&e| Cost { outputs: between(&measured, e), readers: e }).collect())
+        let points: Vec<(f64, f64)> = measured.iter().map(|(l, d)| (errors[*l], *d)).collect();
+        let outputs = |level: usize| measured.get(&level).copied().unwrap_or_else(|| between(&points, errors[level]));
+        Ok((0..errors.len()).map(|level| Cost { outputs: outputs(level), readers: errors[level] }).collect())
     }
 }
 

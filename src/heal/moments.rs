@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use ndarray::{Array1, Array2, Axis};
+use ndarray::{Array1, Array2};
 
 use super::layer::{Kind, Layer};
 use super::network::Network;
 use super::rows::{At, columns};
-use super::sums::Sums;
+use super::sums::mean_and_covariance;
 use super::walk::Walk;
 use crate::error::Result;
 use crate::model::{NodeId, Tensor};
@@ -17,7 +17,7 @@ use crate::runtime::Feed;
 const MOST_COLUMNS: usize = 1152;
 
 /// The fewest rows that they are taken from, where there are as many.
-const ROWS: usize = 16_384;
+const ROWS: usize = 8192;
 
 /// Mean and covariance of what a contraction reads, by group.
 pub(super) struct Moments {
@@ -44,13 +44,7 @@ pub(super) fn moments<'l>(
         let order: Vec<usize> = (0..samples.len()).collect();
         let rows = if of_patches { at.patches(&order)? } else { at.channels(&order)?.0 };
         let taps = if of_patches { layer.taps() } else { 1 };
-        let of_group = |b: &super::layer::Block| {
-            let own = columns(rows.view(), b.whole.clone(), taps);
-            let mean = own.mean_axis(Axis(0)).unwrap_or_default();
-            let centred = &own - &mean;
-            let sums = Sums::new(&centred.view(), &Array2::zeros((own.nrows(), 0)).view());
-            (mean.mapv(f64::from), sums.covariance())
-        };
+        let of_group = |b: &super::layer::Block| mean_and_covariance(&columns(rows.view(), b.whole.clone(), taps));
         out.insert(layer.nodes[0], Moments { of_patches, groups: layer.groups.iter().map(of_group).collect() });
         walk.done_with(layer.x[0]);
     }

@@ -7,7 +7,7 @@ use ndarray::{Array2, ArrayView2, Axis};
 use super::layer::Block;
 use super::ridge::solve;
 use super::rows::columns;
-use super::sums::Sums;
+use super::sums::mean_and_covariance;
 
 /// Weights of the identity that are tried; a held-out part of the samples chooses.
 const LAMBDAS: [f64; 4] = [1e-4, 1e-3, 1e-2, 1e-1];
@@ -31,7 +31,7 @@ impl Prior {
         if removed.is_empty() || block.whole.len() > MOST_CHANNELS {
             return Self { kept, removed, m: None };
         }
-        let [fit, held] = x.map(|x| covariance(&columns(x, block.whole.clone(), 1)));
+        let [fit, held] = x.map(|x| mean_and_covariance(&columns(x, block.whole.clone(), 1)).1);
         let m = |c: &Array2<f64>, lambda: f64| predictor(c, &kept, &removed, lambda);
         let tried = LAMBDAS.iter().filter_map(|&l| Some((l, residual(&held, &kept, &removed, &m(&fit, l)?))));
         let best = tried.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(l, _)| l);
@@ -81,13 +81,6 @@ impl Prior {
             }
         }
     }
-}
-
-fn covariance(x: &ArrayView2<'_, f32>) -> Array2<f64> {
-    let mean = x.mean_axis(Axis(0)).unwrap_or_default();
-    let centred = x - &mean;
-    let sums = Sums::new(&centred.view(), &Array2::zeros((x.nrows(), 0)).view());
-    sums.covariance()
 }
 
 fn predictor(c: &Array2<f64>, kept: &[usize], removed: &[usize], lambda: f64) -> Option<Array2<f64>> {

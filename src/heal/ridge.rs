@@ -15,12 +15,6 @@ pub(super) struct Ridge {
     scale: f64,
 }
 
-/// A system that is ready to be solved for several targets.
-pub(super) struct Factor<'r> {
-    ridge: &'r Ridge,
-    llt: Option<Llt<f64>>,
-}
-
 impl Ridge {
     /// From the covariance of inputs; `prior` is `o x d`.
     pub(super) fn new(covariance: Array2<f64>, prior: &Array2<f64>) -> Self {
@@ -28,42 +22,29 @@ impl Ridge {
         Self { by_prior: covariance.dot(&prior.t()), covariance, scale }
     }
 
-    /// Ready at that weight of the prior; `None` where the system cannot be solved.
-    pub(super) fn factor(&self, lambda: f64) -> Option<Factor<'_>> {
-        let llt = if self.covariance.is_empty() { None } else { Some(factor(&self.covariance, lambda * self.scale)?) };
-        Some(Factor { ridge: self, llt })
-    }
-}
-
-impl Factor<'_> {
-    /// `W - W0`, `o x d`, for the covariance of inputs with targets, `d x o`; `None` where it is no number.
-    pub(super) fn step(&self, cross: &Array2<f64>) -> Option<Array2<f64>> {
-        let residual = cross - &self.ridge.by_prior;
-        let step = match &self.llt {
-            Some(llt) => solved(llt, &residual)?,
-            None => residual,
-        };
-        Some(step.reversed_axes())
+    /// `W - W0`, `o x d`, with that weight of the prior, for the covariance of inputs with targets, `d x o`; `None` where it is no number.
+    pub(super) fn step(&self, lambda: f64, cross: &Array2<f64>) -> Option<Array2<f64>> {
+        solve(&self.covariance, lambda * self.scale, &(cross - &self.by_prior)).map(Array2::reversed_axes)
     }
 }
 
 /// `(a + shift I)^-1 b` for a symmetric `a`; `None` where it has none.
 pub(super) fn solve(a: &Array2<f64>, shift: f64, b: &Array2<f64>) -> Option<Array2<f64>> {
-    if a.is_empty() || b.is_empty() { Some(b.clone()) } else { solved(&factor(a, shift)?, b) }
+    if a.is_empty() || b.is_empty() {
+        return Some(b.clone());
+    }
+    let x = factor(a, shift)?.solve(Mat::from_fn(b.nrows(), b.ncols(), |i, j| b[[i, j]]));
+    let x = Array2::from_shape_fn(b.dim(), |(i, j)| x[(i, j)]);
+    x.iter().all(|v| v.is_finite()).then_some(x)
 }
 
+/// The factor of `a + shift I`; `None` where it is not positive definite.
 fn factor(a: &Array2<f64>, shift: f64) -> Option<Llt<f64>> {
     // One thread a system, so that its result does not depend on how many there are.
     static SEQUENTIAL: Once = Once::new();
     SEQUENTIAL.call_once(|| faer::set_global_parallelism(Par::Seq));
     let shifted = |i: usize, j: usize| a[[i, j]] + if i == j { shift } else { 0.0 };
     Mat::from_fn(a.nrows(), a.nrows(), shifted).llt(Side::Lower).ok()
-}
-
-fn solved(llt: &Llt<f64>, b: &Array2<f64>) -> Option<Array2<f64>> {
-    let x = llt.solve(Mat::from_fn(b.nrows(), b.ncols(), |i, j| b[[i, j]]));
-    let x = Array2::from_shape_fn(b.dim(), |(i, j)| x[(i, j)]);
-    x.iter().all(|v| v.is_finite()).then_some(x)
 }
 
 #[cfg(test)]
@@ -77,9 +58,9 @@ mod tests {
         let cross = Array2::from_shape_vec((2, 1), vec![1.0, 2.0]).unwrap();
         let prior = Array2::from_shape_vec((1, 2), vec![0.5, -0.5]).unwrap();
         let ridge = Ridge::new(a.clone(), &prior);
-        let w = &prior + &ridge.factor(0.0).unwrap().step(&cross).unwrap();
+        let w = &prior + &ridge.step(0.0, &cross).unwrap();
         assert!((a.dot(&w.t()) - &cross).iter().all(|e| e.abs() < 1e-12));
-        assert!(ridge.factor(1e12).unwrap().step(&cross).unwrap().iter().all(|d| d.abs() < 1e-10));
+        assert!(ridge.step(1e12, &cross).unwrap().iter().all(|d| d.abs() < 1e-10));
     }
 
     #[test]

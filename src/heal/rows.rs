@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::model::Tensor;
 
 /// The fewest rows that a layer is fitted on, where there are as many.
-pub const ROWS: usize = 49_152;
+pub(super) const ROWS: usize = 49_152;
 
 /// Rows wanted for each column.
 const ROWS_PER_COLUMN: usize = 10;

@@ -13,7 +13,7 @@ const ABSOLUTE: f64 = 1e-6;
 /// How far the pruned model's value is from the kept part of the expected one.
 pub(super) fn error_at(output: &Output, expected: &Tensor, found: &Tensor, form: Form) -> f64 {
     match (Kept::select_all(&output.kept, expected), form.compared(&output.kept, found)) {
-        (Ok(expected), Ok(found)) => relative_error(&expected, &found),
+        (Ok(expected), Ok(found)) => relative_error(&expected, &found, output.floor),
         _ => f64::INFINITY,
     }
 }
@@ -22,15 +22,15 @@ pub(super) fn error_at(output: &Output, expected: &Tensor, found: &Tensor, form:
 pub(super) fn change(outputs: &[Output], masked: &[Tensor], plain: &[Tensor]) -> f64 {
     let each = outputs.iter().zip(masked).zip(plain).map(|((o, m), p)| {
         match (Kept::select_all(&o.kept, m), Kept::select_all(&o.kept, p)) {
-            (Ok(m), Ok(p)) => relative_error(&p, &m),
+            (Ok(m), Ok(p)) => relative_error(&p, &m, o.floor),
             _ => 0.0,
         }
     });
     each.filter(|e| e.is_finite()).fold(0.0, f64::max)
 }
 
-/// The largest difference as a share of the largest magnitude; infinite where shapes, types, NaN or infinities disagree.
-pub(super) fn relative_error(expected: &Tensor, found: &Tensor) -> f64 {
+/// The largest difference as a share of the largest magnitude, which counts as `floor` at least; infinite where shapes, types, NaN or infinities disagree.
+fn relative_error(expected: &Tensor, found: &Tensor, floor: f64) -> f64 {
     if expected.dims != found.dims || expected.dtype != found.dtype {
         return f64::INFINITY;
     }
@@ -46,7 +46,7 @@ pub(super) fn relative_error(expected: &Tensor, found: &Tensor) -> f64 {
             return f64::INFINITY;
         }
     }
-    difference / (largest + ABSOLUTE)
+    difference / (largest.max(floor) + ABSOLUTE)
 }
 
 /// What the masked channels showed of themselves: one that is zero, or the same as a kept one, cannot show that its mask is right.

@@ -53,7 +53,12 @@ pub(super) struct Output {
     pub node: String,
     /// What is kept of it.
     pub kept: Vec<Kept>,
+    /// What its largest magnitude counts as at least.
+    pub floor: f64,
 }
+
+/// Probabilities are of 0 to 1. Where all are small, what is rounding in their logarithms is many times more in them.
+const PROBABILITIES: (&[&str], f64) = (&["Sigmoid", "HardSigmoid", "Softmax"], 0.1);
 
 /// The two models side by side.
 #[derive(Debug)]
@@ -100,6 +105,7 @@ impl<'a> Pairing<'a> {
                         value: value.name.into(),
                         node: node.name().into(),
                         kept: self.kept(value.name, ""),
+                        floor: if PROBABILITIES.0.contains(&node.op()) { PROBABILITIES.1 } else { 0.0 },
                     });
                 }
             }

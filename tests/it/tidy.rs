@@ -18,7 +18,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("score", &["model", "couple", "op"]),
     ("plan", &["model", "op", "cost", "couple", "lossless", "score"]),
     ("cut", &["model", "couple", "lossless", "plan", "op"]),
-    ("heal", &["divergence", "model", "runtime", "cut"]),
+    ("heal", &["divergence", "model", "cost", "runtime", "cut"]),
     ("verify", &["divergence", "model", "runtime"]),
     ("report", &[]),
     ("build", &["model"]),

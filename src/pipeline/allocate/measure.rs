@@ -1,55 +1,25 @@
-//! A budget split by measured errors: what each group costs alone, some ways to read that, and a short healing of what each comes to, which says
-//! which of them is right.
-
-use std::ops::Range;
-
-use rayon::prelude::*;
+//! A budget split by measured errors: what each group costs alone, and how that adds up.
 
 use crate::couple::Coupling;
-use crate::cut;
 use crate::error::{ErrorKind, Result};
-use crate::heal::{self, Case, Cost, Step, Trial};
-use crate::model::{Model, Tensor};
+use crate::heal::{self, Cost, Step, Trial};
+use crate::model::Model;
 use crate::pipeline::evaluate::Data;
 use crate::pipeline::unlabelled::Unlabelled;
 use crate::pipeline::{Analysis, PruneOptions, What};
 use crate::plan::{Choice, Decision, ErrorCurves, Level, decide, levels_to_measure};
-use crate::runtime::{Feed, Session};
+use crate::runtime::Feed;
 use crate::verify;
 
-/// How costs that were measured for each group alone are read, for they do not add up: errors of one layer make those of the next worse.
-struct Reading {
-    /// How much the readers' own error counts beside the outputs'.
-    readers: f64,
-    /// The power that the sum of both is taken to.
-    power: f64,
-    /// How many times what a residual stream costs counts: every layer that could make up for it reads and writes it.
-    residual: f64,
-}
+/// How much the readers' own error counts beside the outputs'.
+const READERS: f64 = 0.02;
 
-/// The readings that are tried (`docs/healing.md`).
-const READINGS: [Reading; 3] = [
-    Reading { readers: 0.02, power: 1.3, residual: 16.0 },
-    Reading { readers: 0.5, power: 1.0, residual: 16.0 },
-    Reading { readers: 0.02, power: 1.3, residual: 4.0 },
-];
+/// The power that the sum of both is taken to: errors of one layer make those of the next worse, so that much in one costs more than a little in
+/// many.
+const POWER: f64 = 1.3;
 
-/// Samples that a short healing fits on, and compares on; and the rows of a layer.
-const FITTED: usize = 128;
-const COMPARED: usize = 64;
-const ROWS: usize = 12_288;
-
-/// What short healings are compared with.
-struct Beside<'a> {
-    original: &'a Model,
-    samples: &'a Unlabelled<'a>,
-    /// To fit on.
-    fit: Range<usize>,
-    /// To compare on.
-    held: Range<usize>,
-    /// The original's outputs of those.
-    truth: Vec<Vec<Tensor>>,
-}
+/// How many times what a residual stream costs counts: every layer that could make up for it reads and writes it.
+const RESIDUAL: f64 = 16.0;
 
 /// A budget that may be split by error.
 pub(in crate::pipeline) struct Splitting<'a> {
@@ -86,25 +56,7 @@ impl Splitting<'_> {
         let facts = self.analysis.facts();
         let original = verify::float32(self.analysis.graph.model())?;
         let measured = self.measured(choice, (&original, &samples))?;
-        let mut decisions: Vec<Decision> = Vec::new();
-        for reading in &READINGS {
-            let decision = decide(&facts, self.coupling, choice, Some(&self.curves(&measured, reading)))?;
-            if decisions.iter().all(|d| d.plan != decision.plan) {
-                decisions.push(decision);
-            }
-        }
-        let of = decisions.len();
-        let beside = (of > 1).then(|| self.beside(&original, &samples)).transpose()?;
-        let mut best: Option<(f64, Decision)> = None;
-        for (i, decision) in decisions.into_iter().enumerate() {
-            let distance = beside.as_ref().map_or(Ok(0.0), |b| self.healed(&decision, b))?;
-            let name = format!("split {} of {of}", i + 1);
-            self.hears(Step { stage: "compare", name: &name, done: i + 1, of, errors: None });
-            if best.as_ref().is_none_or(|b| distance < b.0) {
-                best = Some((distance, decision));
-            }
-        }
-        best.map_or_else(|| self.analysis.decide(self.coupling, &self.options.what), |b| Ok(b.1))
+        decide(&facts, self.coupling, choice, Some(&self.curves(&measured)))
     }
 
     /// What each level costs, by the groups that it takes units from.
@@ -132,55 +84,17 @@ impl Splitting<'_> {
         Ok(of.into_iter().zip(costs).filter_map(|(levels, costs)| Some((levels, costs?))).collect())
     }
 
-    fn curves(&self, measured: &[(Vec<Level>, Vec<Cost>)], reading: &Reading) -> ErrorCurves {
+    /// Costs as they are to be added up.
+    fn curves(&self, measured: &[(Vec<Level>, Vec<Cost>)]) -> ErrorCurves {
         let mut out = ErrorCurves::default();
         for (levels, costs) in measured {
             let groups = &levels[0].groups;
-            let factor = if groups.iter().any(|&g| self.coupling.groups[g].residual) { reading.residual } else { 1.0 };
-            let cost = |c: &Cost| factor * (c.outputs + reading.readers * c.readers).powf(reading.power);
+            let factor = if groups.iter().any(|&g| self.coupling.groups[g].residual) { RESIDUAL } else { 1.0 };
+            let cost = |c: &Cost| factor * (c.outputs + READERS * c.readers).powf(POWER);
             let points = levels.iter().zip(costs);
             out.insert(groups, points.filter_map(|(l, c)| Some((l.share(self.coupling)?, cost(c)))).collect());
         }
         out
-    }
-
-    /// What short healings are compared with.
-    fn beside<'s>(&self, original: &'s Model, samples: &'s Unlabelled<'s>) -> Result<Beside<'s>> {
-        let (fit, held) = parts(&samples.fit);
-        let mut beside = Beside { original, samples, fit, held, truth: Vec::new() };
-        beside.truth = self.outputs(original, &beside)?;
-        Ok(beside)
-    }
-
-    /// How far the outputs of what a decision comes to are from the original's, after a short healing.
-    fn healed(&self, decision: &Decision, beside: &Beside<'_>) -> Result<f64> {
-        let facts = self.analysis.facts();
-        let gone = decision.plan.gone(self.coupling)?;
-        let model = self.analysis.graph.model();
-        let cut = verify::float32(&model.edited(cut::cut(&facts, self.coupling, &gone)?))?;
-        let case = Case {
-            original: beside.original,
-            cut: &cut,
-            removed: &self.coupling.removed(&facts, &gone),
-            feeds: &self.feeds(),
-            fit: &beside.fit,
-            get: &|i| beside.samples.get(i),
-            rows: ROWS,
-            watch: &|_| (),
-        };
-        let healed = heal::method("reconstruct")?.heal(&case)?;
-        let mut proto = cut.proto().clone();
-        heal::apply(&mut proto, &healed.edits)?;
-        let outputs = self.outputs(&cut.edited(proto), beside)?;
-        let sum: f64 = beside.truth.iter().zip(&outputs).map(|(a, b)| heal::distance(a, b)).sum();
-        Ok(sum / outputs.len().max(1) as f64)
-    }
-
-    /// What a model makes of the samples that are compared on.
-    fn outputs(&self, model: &Model, beside: &Beside<'_>) -> Result<Vec<Vec<Tensor>>> {
-        let names: Vec<String> = model.graph_proto().output.iter().map(|o| o.name().to_owned()).collect();
-        let session = Session::load(model, &self.feeds(), &names)?;
-        beside.held.clone().into_par_iter().map(|i| session.run(&beside.samples.get(i)?)).collect()
     }
 
     fn feeds(&self) -> Vec<Feed> {
@@ -190,11 +104,4 @@ impl Splitting<'_> {
     fn hears(&self, step: Step<'_>) {
         self.options.heal.watcher.hears(step);
     }
-}
-
-/// The samples that a short healing fits on, and those that it is compared on: all of them are for fitting.
-fn parts(fit: &Range<usize>) -> (Range<usize>, Range<usize>) {
-    let held = (fit.len() / 2).min(COMPARED);
-    let middle = fit.end - held;
-    (fit.start..middle.min(fit.start + FITTED), middle..fit.end)
 }
