@@ -72,6 +72,17 @@ impl Op {
         self
     }
 
+    /// With a number.
+    pub fn float(mut self, name: &str, value: f32) -> Self {
+        self.proto.attribute.push(AttributeProto {
+            name: Some(name.into()),
+            r#type: Some(AttributeType::Float.into()),
+            f: Some(value),
+            ..AttributeProto::default()
+        });
+        self
+    }
+
     /// With a list of numbers.
     pub fn floats(mut self, name: &str, values: &[f32]) -> Self {
         self.proto.attribute.push(AttributeProto {

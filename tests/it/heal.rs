@@ -50,7 +50,6 @@ impl Trial {
             feeds: &known.shapes.feeds,
             fit: &(0..count),
             get,
-            rows: heal::ROWS,
             watch: &|_| (),
         };
         let healed = heal::method(method).unwrap().heal(&case).unwrap();
@@ -193,6 +192,94 @@ fn a_matmul_with_an_add() {
         let y = g.node(Op::new("Add", "/mm/add"), &[&y, &b], &[1, 12]);
         g.relu(&y, "/mm/relu")
     });
+}
+
+#[test]
+fn a_matmul_without_an_add() {
+    heals(|g, x| {
+        let y = g.global_average_pool(x, "/mean");
+        let y = g.flatten(&y, "/row");
+        let w = g.weights("mm.w", &[16, 12]);
+        g.node(Op::new("MatMul", "/mm"), &[&y, &w], &[1, 12])
+    });
+}
+
+#[test]
+fn a_gemm_of_transposed_and_scaled_weights() {
+    heals(|g, x| {
+        let y = g.global_average_pool(x, "/mean");
+        let y = g.flatten(&y, "/row");
+        let (w, b) = (g.weights("gemm.w", &[12, 16]), g.uniform("gemm.b", &[12], -0.5, 0.5));
+        let op = Op::new("Gemm", "/gemm").int("transB", 1).float("alpha", 0.5).float("beta", 2.0);
+        g.node(op, &[&y, &w, &b], &[1, 12])
+    });
+}
+
+#[test]
+fn a_strided_and_dilated_convolution() {
+    heals(|g, x| g.conv(x, "/b", Conv::square(12, 3).pad(1).stride(2)));
+}
+
+#[test]
+fn a_swish_behind() {
+    heals(|g, x| {
+        let y = g.conv(x, "/b", Conv::square(12, 3).pad(1));
+        let gate = g.unary("Sigmoid", &y, "/sigmoid");
+        g.node(Op::new("Mul", "/swish"), &[&y, &gate], &y.dims)
+    });
+}
+
+#[test]
+fn a_relu_that_is_clipped_at_6() {
+    heals(|g, x| {
+        let y = g.conv(x, "/b", Conv::square(12, 3).pad(1));
+        let (low, high) = (g.initializer("low", &scalar(0.0)), g.initializer("high", &scalar(6.0)));
+        g.node(Op::new("Clip", "/relu6"), &[&y, &low, &high], &y.dims)
+    });
+}
+
+/// Folded, not fitted.
+#[test]
+fn a_transposed_convolution() {
+    let healed = heals(|g, x| {
+        let (w, b) = (g.weights("up.w", &[16, 6, 2, 2]), g.uniform("up.b", &[6], -0.5, 0.5));
+        let op = Op::new("ConvTranspose", "/up").ints("strides", &[2, 2]).ints("kernel_shape", &[2, 2]);
+        g.node(op, &[x, &w, &b], &[1, 6, 16, 16])
+    });
+    assert!(healed.layers.iter().any(|l| l.node == "/up" && l.outcome == "folded"), "{:?}", healed.layers);
+}
+
+fn scalar(v: f32) -> Tensor {
+    Tensor::from_floats(vec![], &[v])
+}
+
+/// What cutting is measured to cost: nothing is free, whatever reads what goes, and more costs more.
+#[test]
+fn every_reader_of_what_goes_costs() {
+    let up = |g: &mut GraphBuilder, x: &Val| {
+        let w = g.weights("up.w", &[16, 6, 2, 2]);
+        let op = Op::new("ConvTranspose", "/up").ints("strides", &[2, 2]).ints("kernel_shape", &[2, 2]);
+        g.node(op, &[x, &w], &[1, 6, 16, 16])
+    };
+    let readers: [(&str, fn(&mut GraphBuilder, &Val) -> Val); 3] = [
+        ("Conv", |g, x| g.conv(x, "/b", Conv::square(12, 3).pad(1))),
+        ("ConvTranspose", up),
+        ("Gemm", |g, x| g.flatten(x, "/flat")),
+    ];
+    for (name, build) in readers {
+        let model = network(17, build);
+        let known = Analysed::new(&model, &[]);
+        let removed = |rate: f64| {
+            let (coupling, gone) = known.choose(rate, Scope::All);
+            known.cut(&coupling, &gone).1
+        };
+        let trial = heal::Trial { name: "all".into(), levels: vec![removed(0.25), removed(0.75)] };
+        let get: heal::Get<'_> = &|i| Ok(sample(i));
+        let costs = heal::curves(&model, &known.shapes.feeds, &[trial], (&(0..FIT), get), &|_| ()).unwrap();
+        let costs = costs[0].clone().unwrap();
+        assert!(costs.iter().all(|c| c.outputs > 0.0 && c.readers > 0.0), "{name}: {costs:?}");
+        assert!(costs[0].readers < costs[1].readers && costs[0].outputs < costs[1].outputs, "{name}: {costs:?}");
+    }
 }
 
 /// One sample, two, and samples of which one is constant: no panic, and what comes out is a model that is proved.
