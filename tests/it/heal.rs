@@ -261,7 +261,8 @@ fn every_reader_of_what_goes_costs() {
         let op = Op::new("ConvTranspose", "/up").ints("strides", &[2, 2]).ints("kernel_shape", &[2, 2]);
         g.node(op, &[x, &w], &[1, 6, 16, 16])
     };
-    let readers: [(&str, fn(&mut GraphBuilder, &Val) -> Val); 3] = [
+    type Build = fn(&mut GraphBuilder, &Val) -> Val;
+    let readers: [(&str, Build); 3] = [
         ("Conv", |g, x| g.conv(x, "/b", Conv::square(12, 3).pad(1))),
         ("ConvTranspose", up),
         ("Gemm", |g, x| g.flatten(x, "/flat")),
