@@ -1,4 +1,4 @@
-//! How far one row of scores is from another: what healing steers by and reports tell is one measure.
+//! Rows of scores, and how far one is from another: reports and healing look at them alike.
 
 /// How far the sum of probabilities may be from 1.
 const ROUNDING: f32 = 1e-3;
