@@ -15,6 +15,14 @@ pub(super) fn filled(rows: usize, columns: usize, fill: impl Fn(usize, &mut [f32
     out
 }
 
+/// Every row less the same one.
+pub(super) fn less(a: &ArrayView2<'_, f32>, row: &Array1<f64>) -> Array2<f32> {
+    let row: Vec<f32> = row.iter().map(|v| *v as f32).collect();
+    filled(a.nrows(), a.ncols(), |i, out| {
+        out.iter_mut().zip(a.row(i)).zip(&row).for_each(|((out, v), m)| *out = v - m);
+    })
+}
+
 /// Changes every row of an array.
 pub(super) fn each_row(a: &mut Array2<f32>, change: impl Fn(usize, &mut [f32]) + Sync) {
     let columns = a.ncols();

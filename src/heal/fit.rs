@@ -52,7 +52,6 @@ pub(super) struct Candidate {
 
 /// Least squares over some rows.
 struct System<'a> {
-    problem: &'a Problem<'a>,
     shifted: &'a Shifted<'a>,
     rows: Range<usize>,
     sums: &'a Sums,
@@ -74,7 +73,7 @@ impl Problem<'_> {
         }
         let [on_fit, held] = shifted.sums();
         let all = on_fit.plus(&held);
-        let system = System::new(self, &shifted, 0..fit, &on_fit);
+        let system = System::new(&shifted, 0..fit, &on_fit);
         let (lambda, best) = system.choose(&now, &held);
         let plain = shifted.passed_error(&best);
         let Some(lambda) = lambda else {
@@ -83,7 +82,7 @@ impl Problem<'_> {
         let slack = system.loosened(&best, lambda);
         let slack = slack.map(|c| (shifted.passed_error(&c), c)).filter(|(error, _)| *error < plain);
         drop(system);
-        let system = System::new(self, &shifted, 0..count, &all);
+        let system = System::new(&shifted, 0..count, &all);
         let (after, whole) = match slack {
             Some((error, c)) => (error, system.loosened(&c, lambda).unwrap_or(c)),
             None => (plain, system.fitted(lambda).unwrap_or(best)),
@@ -116,16 +115,17 @@ impl Problem<'_> {
 }
 
 impl<'a> System<'a> {
-    fn new(problem: &'a Problem<'a>, shifted: &'a Shifted<'a>, rows: Range<usize>, sums: &'a Sums) -> Self {
+    fn new(shifted: &'a Shifted<'a>, rows: Range<usize>, sums: &'a Sums) -> Self {
+        let problem = shifted.problem;
         let covariance = if problem.biased { sums.covariance() } else { &sums.uu / sums.n };
-        Self { problem, shifted, rows, sums, ridge: Ridge::new(covariance, &problem.prior) }
+        Self { shifted, rows, sums, ridge: Ridge::new(covariance, &problem.prior) }
     }
 
     /// Fitted to the targets of those sums, with that weight of the prior; `None` where that has no solution.
     fn to(&self, sums: &Sums, lambda: f64) -> Option<Candidate> {
-        let cross = if self.problem.biased { sums.cross() } else { &sums.ut / sums.n };
+        let cross = if self.shifted.problem.biased { sums.cross() } else { &sums.ut / sums.n };
         let step = self.ridge.step(lambda, &cross)?;
-        Some(self.problem.with_bias(&self.problem.prior + &step, sums, "refit"))
+        Some(self.shifted.problem.with_bias(&self.shifted.problem.prior + &step, sums, "refit"))
     }
 
     fn fitted(&self, lambda: f64) -> Option<Candidate> {
@@ -142,7 +142,7 @@ impl<'a> System<'a> {
     /// The candidate that is best on held-out rows, and the weight of the prior that it was fitted with.
     fn choose(&self, now: &Candidate, held: &Sums) -> (Option<f64>, Candidate) {
         let weights = self.shifted.weights();
-        let folded = self.problem.with_bias(self.problem.prior.clone(), self.sums, "folded");
+        let folded = self.shifted.problem.with_bias(self.shifted.problem.prior.clone(), self.sums, "folded");
         let others = [(None, now.clone()), (None, folded)].into_par_iter();
         let all = others.chain(LAMBDAS.par_iter().filter_map(|&l| Some((Some(l), self.fitted(l)?))));
         let rated = all.map(|(l, c)| ((held.squared_error(&c.w, &c.b) * &weights).sum(), l, c));

@@ -1,6 +1,7 @@
 //! Products of tall arrays, `a^T b`: computed in float32 by chunks of rows, added up in float64, in an order that does not depend on the number of
 //! threads.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use faer::linalg::matmul::matmul;
@@ -41,17 +42,17 @@ struct Task {
 
 /// `a^T b`; `half`: of the lower triangle alone.
 fn by_blocks(a: &ArrayView2<'_, f32>, b: &ArrayView2<'_, f32>, half: bool) -> Array2<f64> {
-    let (a, b) = (a.as_standard_layout(), b.as_standard_layout());
+    let (a, b) = (Tall::new(a), Tall::new(b));
     let blocks = |n: usize| (0..n).step_by(BLOCK).map(move |from| from..n.min(from + BLOCK));
-    let pairs = blocks(a.ncols()).flat_map(|i| blocks(b.ncols()).map(move |j| [i.clone(), j]));
+    let pairs = blocks(a.columns).flat_map(|i| blocks(b.columns).map(move |j| [i.clone(), j]));
     let pairs: Vec<[Range<usize>; 2]> = pairs.filter(|[i, j]| !half || j.start <= i.start).collect();
     let parts = if pairs.len() > PARTS { 1 } else { PARTS };
-    let height = a.nrows().div_ceil(parts).max(1);
-    let rows = |p: usize| (p * height).min(a.nrows())..((p + 1) * height).min(a.nrows());
+    let height = a.rows.div_ceil(parts).max(1);
+    let rows = |p: usize| (p * height).min(a.rows)..((p + 1) * height).min(a.rows);
     let tasks: Vec<Task> =
         pairs.iter().flat_map(|of| (0..parts).map(|p| Task { of: of.clone(), rows: rows(p) })).collect();
-    let done: Vec<Array2<f64>> = tasks.par_iter().map(|t| t.run(&a.view(), &b.view(), half)).collect();
-    let mut out = Array2::zeros((a.ncols(), b.ncols()));
+    let done: Vec<Array2<f64>> = tasks.par_iter().map(|t| t.run(&a, &b, half)).collect();
+    let mut out = Array2::zeros((a.columns, b.columns));
     for (Task { of: [i, j], .. }, block) in tasks.into_iter().zip(done) {
         let mut place = out.slice_mut(s![i, j]);
         place += &block;
@@ -60,13 +61,13 @@ fn by_blocks(a: &ArrayView2<'_, f32>, b: &ArrayView2<'_, f32>, half: bool) -> Ar
 }
 
 impl Task {
-    fn run(&self, a: &ArrayView2<'_, f32>, b: &ArrayView2<'_, f32>, half: bool) -> Array2<f64> {
+    fn run(&self, a: &Tall<'_>, b: &Tall<'_>, half: bool) -> Array2<f64> {
         let [i, j] = &self.of;
         let mut out = Array2::<f64>::zeros((i.len(), j.len()));
         let mut part = Mat::<f32>::zeros(i.len(), j.len());
         for top in self.rows.clone().step_by(CHUNK) {
             let rows = top..self.rows.end.min(top + CHUNK);
-            let (Some(a), Some(b)) = (matrix(a, rows.clone(), i), matrix(b, rows, j)) else { continue };
+            let (a, b) = (a.part(rows.clone(), i), b.part(rows, j));
             if half && i == j {
                 let (lower, full) = (BlockStructure::TriangularLower, BlockStructure::Rectangular);
                 triangular::matmul(part.as_mut(), lower, Accum::Replace, a.transpose(), full, b, full, 1.0, Par::Seq);
@@ -79,12 +80,24 @@ impl Task {
     }
 }
 
-/// Some rows and columns of an array whose rows lie one after the other; `None` of another.
-fn matrix<'a>(a: &ArrayView2<'a, f32>, rows: Range<usize>, columns: &Range<usize>) -> Option<MatRef<'a, f32>> {
-    let stride = a.ncols();
-    let from = rows.start * stride + columns.start;
-    let to = (rows.end - 1) * stride + columns.end;
-    Some(MatRef::from_row_major_slice_with_stride(a.to_slice()?.get(from..to)?, rows.len(), columns.len(), stride))
+/// An array whose rows lie one after the other.
+struct Tall<'a> {
+    flat: Cow<'a, [f32]>,
+    rows: usize,
+    columns: usize,
+}
+
+impl<'a> Tall<'a> {
+    fn new(a: &ArrayView2<'a, f32>) -> Self {
+        let flat = a.to_slice().map_or_else(|| Cow::Owned(a.iter().copied().collect()), Cow::Borrowed);
+        Self { flat, rows: a.nrows(), columns: a.ncols() }
+    }
+
+    /// Some rows, at least one, and some columns, at least one.
+    fn part(&self, rows: Range<usize>, columns: &Range<usize>) -> MatRef<'_, f32> {
+        let (from, to) = (rows.start * self.columns + columns.start, (rows.end - 1) * self.columns + columns.end);
+        MatRef::from_row_major_slice_with_stride(&self.flat[from..to], rows.len(), columns.len(), self.columns)
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::ops::Range;
 use ndarray::{Array1, Array2, Axis, s};
 use rayon::prelude::*;
 
-use super::chunks::{CHUNK, column_sums, each_row, filled, summed};
+use super::chunks::{CHUNK, column_sums, each_row, filled, less, summed};
 use super::fit::{Candidate, Problem};
 use super::rows::halves;
 use super::sums::Sums;
@@ -15,7 +15,7 @@ const NO_SCALE: f32 = 1e-4;
 
 /// A problem's rows.
 pub(super) struct Shifted<'a> {
-    problem: &'a Problem<'a>,
+    pub problem: &'a Problem<'a>,
     /// What the block reads: `rows x (channels * taps)`.
     pub u: Array2<f32>,
     /// What it should make: `rows x filters`.
@@ -43,17 +43,12 @@ impl<'a> Shifted<'a> {
             mean.mapv(|m| f64::from(m as f32))
         };
         let u = mean(column_sums(&rows.u.slice(s![..fit, from..to])));
-        let less: Vec<f32> = u.iter().map(|m| *m as f32).collect();
-        all.u = filled(count, to - from, |row, out| {
-            let values = rows.u.slice(s![row, from..to]);
-            out.iter_mut().zip(values).zip(&less).for_each(|((out, v), m)| *out = v - m);
-        });
+        all.u = less(&rows.u.slice(s![.., from..to]), &u);
         all.t = filled(count, problem.filters.len(), |row, out| {
             out.iter_mut().enumerate().for_each(|(f, out)| *out = all.target(row, f));
         });
         let t = mean(column_sums(&all.t.slice(s![..fit, ..])));
-        let less: Vec<f32> = t.iter().map(|m| *m as f32).collect();
-        each_row(&mut all.t, |_, out| out.iter_mut().zip(&less).for_each(|(t, m)| *t -= m));
+        all.t = less(&all.t.view(), &t);
         all.means = [u, t];
         all
     }

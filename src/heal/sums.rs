@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 
-use super::chunks::{column_sums, filled};
+use super::chunks::{column_sums, less};
 use super::products::{gram, product};
 
 /// The sums over some rows of `u` (`rows x d`) and `t` (`rows x o`).
@@ -100,11 +100,8 @@ impl Sums {
 /// Mean and covariance of some rows.
 pub(super) fn mean_and_covariance(x: &ArrayView2<'_, f32>) -> (Array1<f64>, Array2<f64>) {
     let mean = column_sums(x) / x.nrows().max(1) as f64;
-    let less: Vec<f32> = mean.iter().map(|m| *m as f32).collect();
     // Without most of the mean, little is lost to rounding where it is large.
-    let centred = filled(x.nrows(), x.ncols(), |row, out| {
-        out.iter_mut().zip(x.row(row)).zip(&less).for_each(|((out, v), m)| *out = v - m);
-    });
+    let centred = less(x, &mean);
     let sums = Sums::new(&centred.view(), &centred.slice(s![.., ..0]));
     (mean, sums.covariance())
 }

@@ -9,7 +9,6 @@ use secateur::pipeline::Gate;
 use secateur::report::Report;
 
 use crate::cli::{Folder, fails, model, run, text};
-
 use crate::support::foreign;
 
 fn testdata(name: &str) -> String {

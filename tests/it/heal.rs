@@ -182,11 +182,16 @@ fn a_flatten_before_a_gemm() {
     heals(|g, x| g.flatten(x, "/flat"));
 }
 
+/// The mean of each channel.
+fn row(g: &mut GraphBuilder, x: &Val) -> Val {
+    let y = g.global_average_pool(x, "/mean");
+    g.flatten(&y, "/row")
+}
+
 #[test]
 fn a_matmul_with_an_add() {
     heals(|g, x| {
-        let y = g.global_average_pool(x, "/mean");
-        let y = g.flatten(&y, "/row");
+        let y = row(g, x);
         let (w, b) = (g.weights("mm.w", &[16, 12]), g.uniform("mm.b", &[12], -0.5, 0.5));
         let y = g.node(Op::new("MatMul", "/mm"), &[&y, &w], &[1, 12]);
         let y = g.node(Op::new("Add", "/mm/add"), &[&y, &b], &[1, 12]);
@@ -197,8 +202,7 @@ fn a_matmul_with_an_add() {
 #[test]
 fn a_matmul_without_an_add() {
     heals(|g, x| {
-        let y = g.global_average_pool(x, "/mean");
-        let y = g.flatten(&y, "/row");
+        let y = row(g, x);
         let w = g.weights("mm.w", &[16, 12]);
         g.node(Op::new("MatMul", "/mm"), &[&y, &w], &[1, 12])
     });
@@ -207,8 +211,7 @@ fn a_matmul_without_an_add() {
 #[test]
 fn a_gemm_of_transposed_and_scaled_weights() {
     heals(|g, x| {
-        let y = g.global_average_pool(x, "/mean");
-        let y = g.flatten(&y, "/row");
+        let y = row(g, x);
         let (w, b) = (g.weights("gemm.w", &[12, 16]), g.uniform("gemm.b", &[12], -0.5, 0.5));
         let op = Op::new("Gemm", "/gemm").int("transB", 1).float("alpha", 0.5).float("beta", 2.0);
         g.node(op, &[&y, &w, &b], &[1, 12])
@@ -217,7 +220,11 @@ fn a_gemm_of_transposed_and_scaled_weights() {
 
 #[test]
 fn a_strided_and_dilated_convolution() {
-    heals(|g, x| g.conv(x, "/b", Conv::square(12, 3).pad(1).stride(2)));
+    heals(|g, x| {
+        let w = g.weights("b.w", &[12, 16, 3, 3]);
+        let op = Op::new("Conv", "/b").ints("strides", &[2, 2]).ints("dilations", &[2, 2]).ints("pads", &[2; 4]);
+        g.node(op, &[x, &w], &[1, 12, 4, 4])
+    });
 }
 
 #[test]
@@ -238,14 +245,17 @@ fn a_relu_that_is_clipped_at_6() {
     });
 }
 
+/// Twice as large.
+fn up(g: &mut GraphBuilder, x: &Val) -> Val {
+    let (w, b) = (g.weights("up.w", &[16, 6, 2, 2]), g.uniform("up.b", &[6], -0.5, 0.5));
+    let op = Op::new("ConvTranspose", "/up").ints("strides", &[2, 2]).ints("kernel_shape", &[2, 2]);
+    g.node(op, &[x, &w, &b], &[1, 6, 16, 16])
+}
+
 /// Folded, not fitted.
 #[test]
 fn a_transposed_convolution() {
-    let healed = heals(|g, x| {
-        let (w, b) = (g.weights("up.w", &[16, 6, 2, 2]), g.uniform("up.b", &[6], -0.5, 0.5));
-        let op = Op::new("ConvTranspose", "/up").ints("strides", &[2, 2]).ints("kernel_shape", &[2, 2]);
-        g.node(op, &[x, &w, &b], &[1, 6, 16, 16])
-    });
+    let healed = heals(up);
     assert!(healed.layers.iter().any(|l| l.node == "/up" && l.outcome == "folded"), "{:?}", healed.layers);
 }
 
@@ -256,11 +266,6 @@ fn scalar(v: f32) -> Tensor {
 /// What cutting is measured to cost: nothing is free, whatever reads what goes, and more costs more.
 #[test]
 fn every_reader_of_what_goes_costs() {
-    let up = |g: &mut GraphBuilder, x: &Val| {
-        let w = g.weights("up.w", &[16, 6, 2, 2]);
-        let op = Op::new("ConvTranspose", "/up").ints("strides", &[2, 2]).ints("kernel_shape", &[2, 2]);
-        g.node(op, &[x, &w], &[1, 6, 16, 16])
-    };
     type Build = fn(&mut GraphBuilder, &Val) -> Val;
     let readers: [(&str, Build); 3] = [
         ("Conv", |g, x| g.conv(x, "/b", Conv::square(12, 3).pad(1))),

@@ -4,7 +4,6 @@ use secateur::Model;
 use secateur::report::html::{escape, page};
 
 use crate::cli::{Folder, fails, model, run, text};
-
 use crate::support::foreign;
 
 /// Every tag that is opened is closed, in order.

@@ -3,7 +3,6 @@
 use crate::couple::Coupling;
 use crate::error::{ErrorKind, Result};
 use crate::heal::{self, Cost, Step, Trial};
-use crate::model::Model;
 use crate::pipeline::evaluate::Data;
 use crate::pipeline::unlabelled::Unlabelled;
 use crate::pipeline::{Analysis, PruneOptions, What};
@@ -54,17 +53,12 @@ impl Splitting<'_> {
     fn by_error(&self, choice: &Choice) -> Result<Decision> {
         let samples = self.data.unlabelled()?;
         let facts = self.analysis.facts();
-        let original = verify::float32(self.analysis.graph.model())?;
-        let measured = self.measured(choice, (&original, &samples))?;
+        let measured = self.measured(choice, &samples)?;
         decide(&facts, self.coupling, choice, Some(&self.curves(&measured)))
     }
 
     /// What each level costs, by the groups that it takes units from.
-    fn measured(
-        &self,
-        choice: &Choice,
-        (original, samples): (&Model, &Unlabelled<'_>),
-    ) -> Result<Vec<(Vec<Level>, Vec<Cost>)>> {
+    fn measured(&self, choice: &Choice, samples: &Unlabelled<'_>) -> Result<Vec<(Vec<Level>, Vec<Cost>)>> {
         let facts = self.analysis.facts();
         let mut of: Vec<Vec<Level>> = Vec::new();
         for level in levels_to_measure(&facts, self.coupling, choice)? {
@@ -80,7 +74,8 @@ impl Splitting<'_> {
         };
         let trials: Vec<Trial> = of.iter().map(trial).collect::<Result<_>>()?;
         let hears = |step: Step<'_>| self.hears(step);
-        let costs = heal::curves(original, &self.feeds(), &trials, (&samples.fit, &|i| samples.get(i)), &hears)?;
+        let original = verify::float32(self.analysis.graph.model())?;
+        let costs = heal::curves(&original, &self.feeds(), &trials, (&samples.fit, &|i| samples.get(i)), &hears)?;
         Ok(of.into_iter().zip(costs).filter_map(|(levels, costs)| Some((levels, costs?))).collect())
     }
 
