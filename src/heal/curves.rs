@@ -107,15 +107,19 @@ impl Readers {
             let nodes: Vec<NodeId> = net.graph.nodes().iter().filter(|n| both.reads_removed(n)).map(|n| n.id).collect();
             let whole = Both { removed: &[], ..both };
             let mut all = true;
+            let mut end = 0;
             for &id in &nodes {
                 // Of too many channels no covariance is taken.
                 let fits = |l: &Layer| l.groups.iter().all(|b| b.whole.len() <= MOST_CHANNELS);
                 match whole.layer(net.graph.node(id)).ok().filter(fits) {
-                    Some(layer) => drop(layers.insert(id, layer)),
+                    Some(layer) => {
+                        end = end.max(layer.end());
+                        layers.insert(id, layer);
+                    }
                     None => all = false,
                 }
             }
-            let range = nodes.first().zip(nodes.last()).map(|(a, b)| a.index()..b.index() + 1);
+            let range = nodes.first().map(|a| a.index()..end);
             ranges.push(range.filter(|_| all));
         }
         Self { layers, ranges }

@@ -164,6 +164,15 @@ impl Layer {
         Plane::new(dims, self.channels())
     }
 
+    /// The number of the first node of the original behind all that healing writes: weights, and a bias that stands further on.
+    pub(super) fn end(&self) -> usize {
+        let biased = match self.bias {
+            Bias::Slot { node, .. } | Bias::Mean { node, .. } => node.index(),
+            Bias::None => 0,
+        };
+        self.nodes[1].index().max(biased) + 1
+    }
+
     /// Where channels stand.
     pub(super) fn channels(&self) -> Channels {
         match self.kind {

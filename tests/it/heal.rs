@@ -263,6 +263,22 @@ fn scalar(v: f32) -> Tensor {
     Tensor::from_floats(vec![], &[v])
 }
 
+/// What it is measured to cost to take a quarter and three quarters of the stem's channels.
+fn costs(build: impl Fn(&mut GraphBuilder, &Val) -> Val) -> Vec<heal::Cost> {
+    let model = network(17, build);
+    let known = Analysed::new(&model, &[]);
+    let removed = |rate: f64| {
+        let (coupling, gone) = known.choose(rate, Scope::All);
+        let mut removed = known.cut(&coupling, &gone).1;
+        removed.retain(|r| ["/stem", "/exp", "/flat"].iter().any(|name| r.value.starts_with(name)));
+        removed
+    };
+    let trial = heal::Trial { name: "stem".into(), levels: vec![removed(0.25), removed(0.75)] };
+    let get: heal::Get<'_> = &|i| Ok(sample(i));
+    let costs = heal::curves(&model, &known.shapes.feeds, &[trial], (&(0..FIT), get), &|_| ()).unwrap();
+    costs[0].clone().unwrap()
+}
+
 /// What cutting is measured to cost: nothing is free, whatever reads what goes, and more costs more.
 #[test]
 fn every_reader_of_what_goes_costs() {
@@ -273,18 +289,29 @@ fn every_reader_of_what_goes_costs() {
         ("Gemm", |g, x| g.flatten(x, "/flat")),
     ];
     for (name, build) in readers {
-        let model = network(17, build);
-        let known = Analysed::new(&model, &[]);
-        let removed = |rate: f64| {
-            let (coupling, gone) = known.choose(rate, Scope::All);
-            known.cut(&coupling, &gone).1
-        };
-        let trial = heal::Trial { name: "all".into(), levels: vec![removed(0.25), removed(0.75)] };
-        let get: heal::Get<'_> = &|i| Ok(sample(i));
-        let costs = heal::curves(&model, &known.shapes.feeds, &[trial], (&(0..FIT), get), &|_| ()).unwrap();
-        let costs = costs[0].clone().unwrap();
+        let costs = costs(build);
         assert!(costs.iter().all(|c| c.outputs > 0.0 && c.readers > 0.0), "{name}: {costs:?}");
         assert!(costs[0].readers < costs[1].readers && costs[0].outputs < costs[1].outputs, "{name}: {costs:?}");
+    }
+}
+
+/// A bias makes up for the mean of what goes, wherever it stands: in the convolution, or in a node behind it.
+#[test]
+fn the_place_of_a_bias_costs_nothing() {
+    let conv = |g: &mut GraphBuilder, x: &Val| {
+        let x = g.unary("Exp", x, "/exp");
+        g.conv(&x, "/b", Conv::square(12, 3).pad(1).no_bias())
+    };
+    let own = costs(conv);
+    let normalized = costs(|g, x| {
+        let y = conv(g, x);
+        let [one, zero] =
+            [1.0, 0.0].map(|v| g.initializer(&format!("all.{v}"), &Tensor::from_floats(vec![12], &[v; 12])));
+        let op = Op::new("BatchNormalization", "/norm").float("epsilon", 0.0);
+        g.node(op, &[&y, &one, &zero, &zero, &one], &y.dims)
+    });
+    for (own, normalized) in own.iter().zip(&normalized) {
+        assert!((own.outputs - normalized.outputs).abs() < 1e-3 * own.outputs, "{own:?} {normalized:?}");
     }
 }
 
