@@ -29,13 +29,17 @@ mod ridge;
 mod rows;
 mod sequence;
 mod shifted;
+mod study;
 mod sums;
+mod surgeon;
+mod tails;
 mod transposed;
 mod walk;
 mod window;
 
-pub use curves::{Cost, Trial, curves};
+pub use curves::{Cost, Trial};
 pub use edit::{Edit, apply};
+pub use study::Study;
 
 /// A way to heal. A new one is a file beside the others and a line of [`METHODS`].
 pub trait Method: Sync {
@@ -97,7 +101,7 @@ pub type Get<'a> = &'a (dyn Fn(usize) -> Result<Vec<Tensor>> + Sync);
 /// How far healing is.
 #[derive(Debug, Clone, Copy)]
 pub struct Step<'a> {
-    /// What is being done: `measure`, `heal`.
+    /// What is being done: `rank`, `measure`, `heal`.
     pub stage: &'static str,
     /// The layer, or the group, that is done.
     pub name: &'a str,

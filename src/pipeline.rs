@@ -30,7 +30,7 @@ mod trial;
 mod unlabelled;
 mod what;
 
-pub use allocate::Allocate;
+pub use allocate::{Allocate, Rank};
 pub use evaluate::Measures;
 pub use gate::Gate;
 pub use heal::{Heal, How, Watcher};
@@ -78,6 +78,8 @@ pub struct PruneOptions {
     pub external_data: bool,
     /// How a budget is split over the groups.
     pub allocate: Allocate,
+    /// Who chooses how units are ranked.
+    pub rank: Rank,
     /// Whether the result is healed, and how.
     pub heal: Heal,
     /// What is measured of the result, and what must hold.
@@ -102,6 +104,7 @@ impl PruneOptions {
             stamp: true,
             external_data: false,
             allocate: Allocate::default(),
+            rank: Rank::default(),
             heal: Heal::default(),
             measures: Measures::default(),
         }
@@ -178,7 +181,7 @@ fn describe(
         layers: &layers,
         plan: &chosen.plan,
         removed: &chosen.removed,
-        what: &options.what,
+        what: &chosen.what,
         left: &chosen.left,
         shapes: &options.shapes,
     };

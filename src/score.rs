@@ -20,6 +20,7 @@ mod norm_then_median;
 mod random;
 mod ranking;
 pub mod spread;
+mod surgeon;
 mod weights;
 
 pub(crate) use ranking::share;
@@ -37,6 +38,11 @@ pub trait Criterion: Sync {
     /// What of a [`Ranking`] it looks at.
     fn settings(&self) -> &'static [Setting] {
         &[]
+    }
+
+    /// Whether its scores are measured on samples, and stand in [`Ranking::measured`].
+    fn is_measured(&self) -> bool {
+        false
     }
 
     /// One score a unit. Lower goes first, ties by index; units that are zero go before all others whatever their score.
@@ -69,8 +75,14 @@ pub struct Units<'a> {
 }
 
 /// Every criterion; the first is the default.
-pub static CRITERIA: &[&dyn Criterion] =
-    &[&geometric_median::GeometricMedian, &norm_then_median::NormThenMedian, &l1::L1, &l2::L2, &random::Random];
+pub static CRITERIA: &[&dyn Criterion] = &[
+    &geometric_median::GeometricMedian,
+    &norm_then_median::NormThenMedian,
+    &surgeon::OptimalBrainSurgeon,
+    &l1::L1,
+    &l2::L2,
+    &random::Random,
+];
 
 /// The criterion of that name. Errors where there is none.
 pub fn criterion(name: &str) -> Result<&'static dyn Criterion> {
@@ -79,6 +91,11 @@ pub fn criterion(name: &str) -> Result<&'static dyn Criterion> {
         let reason = format!("there is no criterion '{name}'; there is: {}", names.join(", "));
         Error::new(ErrorKind::BadOption(reason))
     })
+}
+
+/// The criterion whose scores are measured. Errors where there is none.
+pub(crate) fn measured() -> Result<&'static dyn Criterion> {
+    CRITERIA.iter().copied().find(|c| c.is_measured()).ok_or_else(|| Error::internal("no criterion is measured"))
 }
 
 /// The scores of a group's units.
@@ -109,7 +126,8 @@ pub fn score(facts: &Facts<'_>, coupling: &Coupling, ranking: &Ranking) -> Resul
 
 fn score_group(group: &CoupledGroup, filters: &Array2<f64>, ranking: &Ranking) -> Result<Scores> {
     let norms = lengths(filters);
-    let scores = ranking.criterion.scores(&Units { group, filters, norms: &norms, ranking });
+    let of_weights = || ranking.criterion.scores(&Units { group, filters, norms: &norms, ranking });
+    let scores = ranking.measured(group.id).map_or_else(of_weights, <[f64]>::to_vec);
     if scores.len() != norms.len() || scores.iter().any(|s| s.is_nan()) {
         let (name, n, units) = (ranking.criterion.name(), scores.len(), norms.len());
         let reason = format!("the criterion '{name}' gave {n} scores for {units} units, or one that is no number");
@@ -157,7 +175,11 @@ pub fn filters(facts: &Facts<'_>, coupling: &Coupling, group: &CoupledGroup) -> 
 }
 
 /// The group's filter axes of constants: the axis, the value, and which axis of it.
-fn filter_axes(facts: &Facts<'_>, coupling: &Coupling, group: &CoupledGroup) -> Vec<(AxisId, ValueId, usize)> {
+pub(crate) fn filter_axes(
+    facts: &Facts<'_>,
+    coupling: &Coupling,
+    group: &CoupledGroup,
+) -> Vec<(AxisId, ValueId, usize)> {
     let filters = coupling.statements.roles.iter().filter(|r| r.role == Role::Filter);
     let filters: HashSet<AxisId> = filters.map(|r| r.axis).collect();
     let of_constant = |axis: AxisId| {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use secateur::pipeline::{Allocate, What};
+use secateur::pipeline::{Allocate, Rank, What};
 
 use super::plan_file::{only_one_stream, read_plan};
 use super::proving::Proving;
@@ -39,6 +39,6 @@ pub(super) fn run(o: &Opts) -> Result<(), Failure> {
     let job = Job { path: &o.model, plan: Some(&o.plan), writing, proving, shared };
     job.check()?;
     let file = read_plan(&o.plan)?;
-    let done = job.run(&read_model(&o.model)?, What::Obey(file.plan.clone()), Allocate::Uniform);
+    let done = job.run(&read_model(&o.model)?, What::Obey(file.plan.clone()), (Allocate::Uniform, Rank::AsChosen));
     done.map_err(|failure| failure.located(&file))
 }

@@ -1,7 +1,7 @@
 //! What `prune` and `plan` take to choose what goes.
 
 use clap::{ArgGroup, Args, ValueEnum};
-use secateur::pipeline::Allocate;
+use secateur::pipeline::{Allocate, Rank};
 use secateur::plan::{Budget, Choice, Limits, Scope};
 
 use super::Failure;
@@ -84,6 +84,11 @@ impl Choosing {
             },
             allow_inexact: self.allow_inexact,
         })
+    }
+
+    /// Who chooses the criterion.
+    pub(super) fn rank(&self) -> Rank {
+        self.ranking.rank()
     }
 
     /// How a budget is split.

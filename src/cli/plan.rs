@@ -75,6 +75,7 @@ impl Opts {
             shapes: self.shared.shapes(),
             seed: self.seed,
             allocate: self.choosing.allocate(),
+            rank: self.choosing.rank(),
             heal: self.healing.heal(progress)?,
             measures: self.samples.measures(),
             ..options

@@ -37,5 +37,5 @@ pub(super) fn run(o: &Opts) -> Result<(), Failure> {
     let Opts { writing, proving, shared, .. } = o;
     let job = Job { path: &o.model, plan: None, writing, proving, shared };
     job.check()?;
-    job.run(&read_model(&o.model)?, what, o.choosing.allocate())
+    job.run(&read_model(&o.model)?, what, (o.choosing.allocate(), o.choosing.rank()))
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use secateur::Model;
 use secateur::model::write::{data_beside, unfit};
-use secateur::pipeline::{self, Allocate, Destination, Form, Proof, PruneOptions, What};
+use secateur::pipeline::{self, Allocate, Destination, Form, Proof, PruneOptions, Rank, What};
 use secateur::report::Report;
 
 use super::data::{DataOpts, GateOpts};
@@ -79,11 +79,11 @@ impl Job<'_> {
     }
 
     /// Cuts, heals, proves, writes and says so.
-    pub(super) fn run(&self, model: &Model, what: What, allocate: Allocate) -> Result<(), Failure> {
+    pub(super) fn run(&self, model: &Model, what: What, by: (Allocate, Rank)) -> Result<(), Failure> {
         let Self { writing: w, shared, .. } = self;
         let mut bytes = Vec::new();
         let progress = Progress::new(shared);
-        let options = self.options(what, allocate, &progress)?;
+        let options = self.options(what, by, &progress)?;
         let report = pipeline::prune(model, &options, w.destination(&mut bytes)).map_err(about(self.path))?;
         drop(progress);
         shared.say_times(&report.model, &report.times);
@@ -94,7 +94,12 @@ impl Job<'_> {
         shared.say_costs(&report, w.to_stdout())
     }
 
-    fn options(&self, what: What, allocate: Allocate, progress: &Progress) -> Result<PruneOptions, Failure> {
+    fn options(
+        &self,
+        what: What,
+        (allocate, rank): (Allocate, Rank),
+        progress: &Progress,
+    ) -> Result<PruneOptions, Failure> {
         let w = self.writing;
         Ok(PruneOptions {
             shapes: self.shared.shapes(),
@@ -110,6 +115,7 @@ impl Job<'_> {
             stamp: !w.no_stamp,
             external_data: w.external_data,
             allocate,
+            rank,
             heal: w.healing.heal(progress)?,
             measures: w.data.measures(Some(&w.gates)),
         })

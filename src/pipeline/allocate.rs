@@ -6,8 +6,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Budget, Choice};
 
 mod measure;
+mod rank;
 
 pub(super) use measure::Splitting;
+pub use rank::Rank;
 
 /// How a budget is split over the groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

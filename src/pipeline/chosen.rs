@@ -3,7 +3,7 @@
 use super::allocate::Splitting;
 use super::evaluate::Data;
 use super::inexact::{self, Aside};
-use super::{Analysis, Proof, PruneOptions, lossless, stamp};
+use super::{Analysis, Proof, PruneOptions, What, lossless, stamp};
 use crate::couple::{Coupling, Gone};
 use crate::error::Result;
 use crate::lossless::Fold;
@@ -14,6 +14,8 @@ use crate::plan::{Decision, Plan};
 pub(super) struct Chosen {
     /// What goes.
     pub plan: Plan,
+    /// What decided it: what was asked for, with what samples said.
+    pub what: What,
     /// Why groups are no candidates, by number.
     pub left: Vec<(usize, &'static str)>,
     /// What a reader should know of how it came about.
@@ -36,7 +38,8 @@ impl Chosen {
         data: &Data<'_>,
     ) -> Result<Self> {
         let facts = analysis.facts();
-        let Decision { plan, left, mut notes } = Splitting { analysis, coupling, options, data }.decide()?;
+        let (decision, what) = Splitting { analysis, coupling, options, data }.decide()?;
+        let Decision { plan, left, mut notes } = decision;
         let (plan, loud) = options.form.follow(&facts, coupling, plan)?;
         notes.extend(loud);
         let gone = plan.gone(coupling)?;
@@ -47,6 +50,7 @@ impl Chosen {
             aside: inexact::set_aside(&facts, coupling, &plan)?,
             folds: lossless::biases(&options.what, &facts, coupling, &gone)?,
             plan,
+            what,
             gone,
         })
     }

@@ -1,5 +1,7 @@
 //! How units are ranked: a criterion, and what it may look at.
 
+use std::sync::Arc;
+
 use super::{CRITERIA, Criterion};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -12,6 +14,8 @@ pub struct Ranking {
     pub norm_rate: f64,
     /// Seed of what is drawn.
     pub seed: u64,
+    /// Scores that were measured, by group, in the place of the criterion's; `None`: of a group of which they could not be.
+    pub measured: Arc<Vec<Option<Vec<f64>>>>,
 }
 
 /// A part of a [`Ranking`] that only some criteria look at.
@@ -32,7 +36,12 @@ impl Default for Ranking {
 impl Ranking {
     /// By that criterion.
     pub fn by(criterion: &'static dyn Criterion) -> Self {
-        Self { criterion, norm_rate: 0.0, seed: 0 }
+        Self { criterion, norm_rate: 0.0, seed: 0, measured: Arc::default() }
+    }
+
+    /// What was measured of a group.
+    pub(super) fn measured(&self, group: usize) -> Option<&[f64]> {
+        self.measured.get(group)?.as_deref()
     }
 
     /// Whether the criterion looks at that setting.

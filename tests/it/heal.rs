@@ -3,7 +3,8 @@
 
 use secateur::Model;
 use secateur::build::{Conv, GraphBuilder, Op, Val};
-use secateur::heal::{self, Healed};
+use secateur::couple::{Gone, couple};
+use secateur::heal::{self, Healed, Study};
 use secateur::model::{ModelProto, Removed, Tensor};
 use secateur::plan::Scope;
 use secateur::runtime::Session;
@@ -275,7 +276,8 @@ fn costs(build: impl Fn(&mut GraphBuilder, &Val) -> Val) -> Vec<heal::Cost> {
     };
     let trial = heal::Trial { name: "stem".into(), levels: vec![removed(0.25), removed(0.75)] };
     let get: heal::Get<'_> = &|i| Ok(sample(i));
-    let costs = heal::curves(&model, &known.shapes.feeds, &[trial], (&(0..FIT), get), &|_| ()).unwrap();
+    let study = Study::new(&model, &known.shapes.feeds, &trial.levels, (&(0..FIT), get)).unwrap();
+    let costs = study.costs(&[trial], &|_| ()).unwrap();
     costs[0].clone().unwrap()
 }
 
@@ -312,6 +314,36 @@ fn the_place_of_a_bias_costs_nothing() {
     });
     for (own, normalized) in own.iter().zip(&normalized) {
         assert!((own.outputs - normalized.outputs).abs() < 1e-3 * own.outputs, "{own:?} {normalized:?}");
+    }
+}
+
+/// What goes first costs its readers less than what goes last, whatever they are.
+#[test]
+fn units_go_in_the_order_in_which_their_readers_can_do_without_them() {
+    type Build = fn(&mut GraphBuilder, &Val) -> Val;
+    let readers: [Build; 4] = [
+        |g, x| g.conv(x, "/b", Conv::square(12, 3).pad(1)),
+        |g, x| g.conv(x, "/b", Conv::square(12, 9).pad(4)),
+        up,
+        |g, x| g.flatten(x, "/flat"),
+    ];
+    for build in readers {
+        let model = network(17, build);
+        let known = Analysed::new(&model, &[]);
+        let coupling = couple(&known.facts()).unwrap();
+        let group = coupling.groups.iter().find(|g| g.name == "/stem/Conv").unwrap();
+        let removed =
+            |units: &[usize]| coupling.removed(&known.facts(), &Gone::new(units.iter().map(|u| &group.units[*u])));
+        let units: Vec<Vec<Removed>> = (0..16).map(|u| removed(&[u])).collect();
+        let get: heal::Get<'_> = &|i| Ok(sample(i));
+        let study = Study::new(&model, &known.shapes.feeds, &[units.concat()], (&(0..FIT), get)).unwrap();
+        let scores = study.order(&[units], &|_| ())[0].clone().unwrap();
+        let mut order: Vec<usize> = (0..16).collect();
+        order.sort_by(|a, b| scores[*a].total_cmp(&scores[*b]));
+        let trial = |units: &[usize]| heal::Trial { name: "half".into(), levels: vec![removed(units)] };
+        let costs = study.costs(&[trial(&order[..12]), trial(&order[4..])], &|_| ()).unwrap();
+        let [first, last] = [0, 1].map(|k: usize| costs[k].as_ref().unwrap()[0].readers);
+        assert!(first < 0.9 * last, "{first} {last}");
     }
 }
 

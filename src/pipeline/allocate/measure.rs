@@ -1,13 +1,18 @@
-//! A budget split by measured errors: what each group costs alone, and how that adds up.
+//! What samples have a say in: a budget is split by what each group costs alone, and how that adds up; and units go in a measured order.
 
-use crate::couple::Coupling;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::rank::{self, Rank};
+use crate::couple::{Coupling, Gone, Unit};
 use crate::error::{ErrorKind, Result};
-use crate::heal::{self, Cost, Step, Trial};
+use crate::heal::{Cost, Step, Study, Trial};
+use crate::model::Removed;
 use crate::pipeline::evaluate::Data;
-use crate::pipeline::unlabelled::Unlabelled;
 use crate::pipeline::{Analysis, PruneOptions, What};
 use crate::plan::{Choice, Decision, ErrorCurves, Level, decide, levels_to_measure};
-use crate::runtime::Feed;
+use crate::score::{self, Ranking};
 use crate::verify;
 
 /// How much the readers' own error counts beside the outputs'.
@@ -20,7 +25,7 @@ const POWER: f64 = 1.3;
 /// How many times what a residual stream costs counts: every layer that could make up for it reads and writes it.
 const RESIDUAL: f64 = 16.0;
 
-/// A budget that may be split by error.
+/// A choice that samples may have a say in.
 pub(in crate::pipeline) struct Splitting<'a> {
     pub analysis: &'a Analysis<'a>,
     pub coupling: &'a Coupling,
@@ -28,37 +33,76 @@ pub(in crate::pipeline) struct Splitting<'a> {
     pub data: &'a Data<'a>,
 }
 
+/// What samples are asked.
+#[derive(Clone, Copy)]
+struct Asked {
+    /// What it costs to take units from each group.
+    costs: bool,
+    /// In which order units go.
+    order: bool,
+}
+
 impl Splitting<'_> {
-    /// Decides what goes, with errors measured where the budget is to be split by them. Errors where an option does not fit the model, a budget
-    /// is out of reach, or a sample is broken.
-    pub(in crate::pipeline) fn decide(&self) -> Result<Decision> {
-        let at_one_rate = || self.analysis.decide(self.coupling, &self.options.what);
-        let What::Choose(choice) = &self.options.what else { return at_one_rate() };
-        let by_error = self.options.allocate.by_error(&self.options.what, self.options.heal.how, self.data.basis());
-        if !by_error {
-            return at_one_rate();
+    /// Decides what goes, with the order of units and the errors of groups measured where that is asked for. Gives what decided it, too. Errors
+    /// where an option does not fit the model, a budget is out of reach, or a sample is broken.
+    pub(in crate::pipeline) fn decide(&self) -> Result<(Decision, What)> {
+        let What::Choose(choice) = &self.options.what else { return self.without_samples(&self.options.what) };
+        let costs = self.options.allocate.by_error(&self.options.what, self.options.heal.how, self.data.basis());
+        let order = choice.ranking.criterion.is_measured() || (costs && self.ranks_by_data(choice));
+        if !costs && !order {
+            return self.without_samples(&self.options.what);
         }
-        match self.by_error(choice) {
+        match self.measured(choice, Asked { costs, order }) {
             Err(e) if matches!(e.kind, ErrorKind::Runtime(_) | ErrorKind::Internal(_)) => {
-                let mut decision = at_one_rate()?;
-                let note = format!("the budget is split at one rate for all, for errors could not be measured: {e}");
+                let (mut decision, what) = self.without_samples(&unmeasured(choice))?;
+                let note = format!("{}, for errors could not be measured: {e}", instead(Asked { costs, order }));
                 decision.notes.push(note);
-                Ok(decision)
+                Ok((decision, what))
             }
-            Err(e) if matches!(e.kind, ErrorKind::Unreachable { .. }) => at_one_rate(),
+            // At one rate, so that the error says what stands in the way.
+            Err(e) if matches!(e.kind, ErrorKind::Unreachable { .. }) => self.without_samples(&unmeasured(choice)),
             done => done,
         }
     }
 
-    fn by_error(&self, choice: &Choice) -> Result<Decision> {
+    fn without_samples(&self, what: &What) -> Result<(Decision, What)> {
+        Ok((self.analysis.decide(self.coupling, what)?, what.clone()))
+    }
+
+    /// Whether the criterion is left to the data.
+    fn ranks_by_data(&self, choice: &Choice) -> bool {
+        self.options.rank == Rank::Auto
+            && choice.ranking.criterion == Ranking::default().criterion
+            && !rank::is_normalized(&self.analysis.facts(), self.coupling)
+    }
+
+    fn measured(&self, choice: &Choice, asked: Asked) -> Result<(Decision, What)> {
         let samples = self.data.unlabelled()?;
         let facts = self.analysis.facts();
-        let measured = self.measured(choice, &samples)?;
-        decide(&facts, self.coupling, choice, Some(&self.curves(&measured)))
+        let original = verify::float32(self.analysis.graph.model())?;
+        let all = self.coupling.groups.iter().map(|g| self.coupling.removed(&facts, &Gone::new(g.units.iter())));
+        let all: Vec<Vec<Removed>> = all.collect();
+        let feeds = verify::float32_feeds(&self.analysis.shapes.feeds);
+        let study = Study::new(&original, &feeds, &all, (&samples.fit, &|i| samples.get(i)))?;
+        let ranking = if asked.order { self.ranked(choice, &study)? } else { choice.ranking.clone() };
+        let choice = Choice { ranking, ..choice.clone() };
+        let curves = if asked.costs { Some(self.curves(&self.costs(&choice, &study)?)) } else { None };
+        let decision = decide(&facts, self.coupling, &choice, curves.as_ref())?;
+        Ok((decision, What::Choose(choice)))
+    }
+
+    /// By Optimal Brain Surgeon, with the scores of every group.
+    fn ranked(&self, choice: &Choice, study: &Study<'_>) -> Result<Ranking> {
+        let facts = self.analysis.facts();
+        let of_unit = |unit: &Unit| self.coupling.removed(&facts, &Gone::new(std::iter::once(unit)));
+        let groups: Vec<Vec<Vec<Removed>>> =
+            self.coupling.groups.iter().map(|g| g.units.par_iter().map(of_unit).collect()).collect();
+        let measured = Arc::new(study.order(&groups, &|step| self.hears(step)));
+        Ok(Ranking { criterion: score::measured()?, measured, ..choice.ranking.clone() })
     }
 
     /// What each level costs, by the groups that it takes units from.
-    fn measured(&self, choice: &Choice, samples: &Unlabelled<'_>) -> Result<Vec<(Vec<Level>, Vec<Cost>)>> {
+    fn costs(&self, choice: &Choice, study: &Study<'_>) -> Result<Vec<(Vec<Level>, Vec<Cost>)>> {
         let facts = self.analysis.facts();
         let mut of: Vec<Vec<Level>> = Vec::new();
         for level in levels_to_measure(&facts, self.coupling, choice)? {
@@ -73,9 +117,7 @@ impl Splitting<'_> {
             Ok(Trial { name, levels: levels.iter().map(removed).collect::<Result<_>>()? })
         };
         let trials: Vec<Trial> = of.iter().map(trial).collect::<Result<_>>()?;
-        let hears = |step: Step<'_>| self.hears(step);
-        let original = verify::float32(self.analysis.graph.model())?;
-        let costs = heal::curves(&original, &self.feeds(), &trials, (&samples.fit, &|i| samples.get(i)), &hears)?;
+        let costs = study.costs(&trials, &|step| self.hears(step))?;
         Ok(of.into_iter().zip(costs).filter_map(|(levels, costs)| Some((levels, costs?))).collect())
     }
 
@@ -92,11 +134,25 @@ impl Splitting<'_> {
         out
     }
 
-    fn feeds(&self) -> Vec<Feed> {
-        verify::float32_feeds(&self.analysis.shapes.feeds)
-    }
-
     fn hears(&self, step: Step<'_>) {
         self.options.heal.watcher.hears(step);
+    }
+}
+
+/// The same choice, where nothing can be measured.
+fn unmeasured(choice: &Choice) -> What {
+    let is_measured = choice.ranking.criterion.is_measured();
+    let ranking = if is_measured { Ranking::default() } else { choice.ranking.clone() };
+    What::Choose(Choice { ranking, ..choice.clone() })
+}
+
+/// What is done instead of measuring.
+fn instead(asked: Asked) -> &'static str {
+    match asked {
+        Asked { costs: true, order: false } => "the budget is split at one rate for all",
+        Asked { costs: true, order: true } => {
+            "the budget is split at one rate for all, and units go by geometric-median"
+        }
+        Asked { costs: false, .. } => "units go by geometric-median",
     }
 }

@@ -1,0 +1,100 @@
+//! What a network makes of samples, looked at once: which contractions read what could go, and what they read.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::Get;
+use super::layer::{Both, Layer};
+use super::memory;
+use super::moments::{Moments, moments};
+use super::network::Network;
+use super::prior::MOST_CHANNELS;
+use crate::cost;
+use crate::error::Result;
+use crate::model::{Model, NodeId, Removed, Tensor};
+use crate::runtime::Feed;
+
+/// Samples from which the readers are fitted.
+const FITTED: usize = 384;
+
+/// The most samples on which the outputs are compared, and the fewest.
+const COMPARED: [usize; 2] = [64, 8];
+
+/// The multiply-accumulates that comparing outputs may take; beyond them, fewer samples are compared.
+const MOST_MACS: u64 = 1_500_000_000_000;
+
+/// At how many levels of a trial outputs are compared, at most.
+pub(super) const LEVELS_RUN: usize = 4;
+
+/// A network, and the contractions that read what could go from it, with what they read.
+pub struct Study<'m> {
+    pub(super) net: Network<'m>,
+    pub(super) inputs: Vec<String>,
+    /// The contractions that can be fitted.
+    pub(super) layers: BTreeMap<NodeId, Layer>,
+    pub(super) moments: BTreeMap<NodeId, Moments>,
+    /// Samples on which outputs are compared: others than those that contractions are fitted on, where there are two or more.
+    pub(super) compared: Vec<Vec<Tensor>>,
+}
+
+impl<'m> Study<'m> {
+    /// Of a model that computes in float32; `groups`: all that could go, by group. Errors where the model cannot be run.
+    pub fn new(
+        model: &'m Model,
+        feeds: &[Feed],
+        groups: &[Vec<Removed>],
+        (fit, get): (&Range<usize>, Get<'_>),
+    ) -> Result<Self> {
+        let net = Network::new(model, feeds)?;
+        let inputs = feeds.iter().map(|f| f.name.clone()).collect();
+        let mut study = Self { net, inputs, layers: BTreeMap::new(), moments: BTreeMap::new(), compared: Vec::new() };
+        for removed in groups {
+            study.add_readers(removed);
+        }
+        let count = study.to_compare(groups);
+        let net = &study.net;
+        let mut samples = memory::prepared(&[net], fit.start..fit.end.min(fit.start + FITTED + count), get)?;
+        let compared = samples.split_off(samples.len() - (samples.len() / 2).min(count));
+        study.moments = moments(net, feeds, &samples, study.layers.values())?;
+        study.compared = if compared.is_empty() { samples } else { compared };
+        Ok(study)
+    }
+
+    fn add_readers(&mut self, removed: &[Removed]) {
+        let net = &self.net;
+        let whole = Both { before: net, after: net, removed: &[] };
+        // Of too many channels no covariance is taken.
+        let fits = |l: &Layer| l.groups.iter().all(|b| b.whole.len() <= MOST_CHANNELS);
+        let layer = |id: NodeId| Some((id, whole.layer(net.graph.node(id)).ok().filter(fits)?));
+        let found: Vec<(NodeId, Layer)> = self.reading(removed).into_iter().filter_map(layer).collect();
+        self.layers.extend(found);
+    }
+
+    /// The contractions that read what is removed.
+    fn reading(&self, removed: &[Removed]) -> Vec<NodeId> {
+        let both = Both { before: &self.net, after: &self.net, removed };
+        self.net.graph.nodes().iter().filter(|n| both.reads_removed(n)).map(|n| n.id).collect()
+    }
+
+    /// The same; `None` where one of them cannot be fitted, or there is none.
+    pub(super) fn readers(&self, removed: &[Removed]) -> Option<Vec<NodeId>> {
+        let nodes = self.reading(removed);
+        (!nodes.is_empty() && nodes.iter().all(|id| self.layers.contains_key(id))).then_some(nodes)
+    }
+
+    /// From the first reader up to behind the last, and behind all that fitting them writes.
+    pub(super) fn range(&self, readers: &[NodeId]) -> Option<Range<usize>> {
+        let end = readers.iter().filter_map(|id| Some(self.layers.get(id)?.end())).max()?;
+        Some(readers.first()?.index()..end)
+    }
+
+    /// On how many samples outputs are compared: as many as the work allows of running, for each group, all that is behind its readers.
+    fn to_compare(&self, groups: &[Vec<Removed>]) -> usize {
+        let layers = cost::layers(&self.net.graph, &self.net.known, &self.net.dims);
+        let behind = |start: usize| layers.iter().filter(|l| l.id.index() >= start).map(|l| l.cost.macs).sum::<u64>();
+        let first = |g: &Vec<Removed>| self.readers(g).and_then(|r| Some(r.first()?.index()));
+        let one = groups.iter().filter_map(first).map(behind).sum::<u64>();
+        let [most, fewest] = COMPARED;
+        usize::try_from(MOST_MACS / (LEVELS_RUN as u64 * one).max(1)).unwrap_or(most).clamp(fewest, most)
+    }
+}
