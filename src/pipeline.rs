@@ -23,6 +23,7 @@ mod judge;
 mod lossless;
 mod obey;
 mod output;
+mod range;
 mod soft;
 mod stamp;
 mod summary;

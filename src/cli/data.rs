@@ -18,9 +18,10 @@ pub(super) struct SampleOpts {
     /// eighth of the file. In compare: how many of the first samples are compared (all unless said).
     #[arg(long, value_name = "N")]
     samples: Option<usize>,
-    /// What raw data is multiplied by: (x * scale - mean) / std. A number or a fraction, such as 1/255.
-    #[arg(long, value_name = "S", default_value = "1", value_parser = fraction)]
-    scale: f64,
+    /// What raw data is multiplied by: (x * scale - mean) / std. A number or a fraction, such as 1/255 [default: 1; where images are made up
+    /// and none of the three is given, what comes nearest to what the model expects]
+    #[arg(long, value_name = "S", value_parser = fraction)]
+    scale: Option<f64>,
     /// What is subtracted then: one number, or one for each channel.
     #[arg(long, value_name = "A,B,C", value_delimiter = ',', allow_hyphen_values = true)]
     mean: Vec<f64>,
@@ -87,8 +88,9 @@ impl SampleOpts {
         Measures {
             calibrate: self.calibrate.clone(),
             samples: self.samples,
+            prepared: self.scale.is_some() || !self.mean.is_empty() || !self.std.is_empty(),
             preparation: Preparation {
-                scale: self.scale,
+                scale: self.scale.unwrap_or(1.0),
                 mean: self.mean.clone(),
                 std: self.std.clone(),
                 layout: self.layout.map(|l| match l {

@@ -1,11 +1,12 @@
 //! What is measured of a model beside the untouched original: agreement of outputs, accuracy, latency, outputs for other tools.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use super::gate::Gate;
 use super::heal::Basis;
 use super::unlabelled::Unlabelled;
-use super::{bench, summary};
+use super::{bench, range, summary};
 use crate::data::{Input, Preparation, Samples, Stacked, is_image_like, save};
 use crate::divergence::is_row;
 use crate::error::{Error, ErrorKind, Result};
@@ -14,6 +15,13 @@ use crate::report::{Accuracy, Fidelity, Report};
 use crate::runtime::Feed;
 use crate::shape::Shapes;
 use crate::verify::{self, Pair, argmax};
+
+/// What who has no data should know.
+const MADE_UP: &str = "healed on images made up,";
+const SAY_SO: &str = "say with --scale, --mean and --std what the model takes, or give samples with --calibrate";
+
+/// Fewer samples to fit on than that are few.
+const FEW: usize = 64;
 
 /// Samples whose outputs are held at once while they are saved.
 const HELD: usize = 256;
@@ -31,6 +39,8 @@ pub struct Measures {
     pub evaluate: Option<PathBuf>,
     /// What is done to both before the model.
     pub preparation: Preparation,
+    /// Whether that was asked for. If not, images that are made up are brought to the range that the model's first BatchNormalization expects.
+    pub prepared: bool,
     /// How many of the first inputs without labels are for fitting, 512 unless said (of seeded numbers 128); where nothing is ever fitted, how
     /// many are compared, all unless said.
     pub samples: Option<usize>,
@@ -66,10 +76,13 @@ pub(super) struct Compared {
 /// The data of a run, opened and found to fit the model.
 pub(super) struct Data<'a> {
     measures: &'a Measures,
+    model: &'a Model,
     feeds: &'a [Feed],
     seed: u64,
     calibrate: Option<Samples>,
     evaluate: Option<Evaluation>,
+    /// How images that are made up are prepared, where nobody said it.
+    suited: OnceLock<Option<(Preparation, &'static str)>>,
 }
 
 /// Labelled samples, and the output that has the scores of the classes.
@@ -81,7 +94,7 @@ struct Evaluation {
 
 impl<'a> Data<'a> {
     /// Opens what is to be measured on. Errors where it does not fit the model.
-    pub(super) fn open(measures: &'a Measures, model: &Model, shapes: &'a Shapes, seed: u64) -> Result<Self> {
+    pub(super) fn open(measures: &'a Measures, model: &'a Model, shapes: &'a Shapes, seed: u64) -> Result<Self> {
         let feeds = &shapes.feeds;
         let inputs = inputs(feeds);
         let open = |path: &PathBuf| Samples::open(path, &inputs, &measures.preparation);
@@ -89,7 +102,7 @@ impl<'a> Data<'a> {
         let evaluate = measures.evaluate.as_ref().map(open).transpose()?;
         measures.fit(outputs(model, shapes)?.iter().any(|(_, dims)| is_row(dims)))?;
         let evaluate = evaluate.map(|samples| Evaluation::new(samples, model, shapes)).transpose()?;
-        Ok(Self { measures, feeds, seed, calibrate, evaluate })
+        Ok(Self { measures, model, feeds, seed, calibrate, evaluate, suited: OnceLock::new() })
     }
 
     /// What healing goes by: the best that there is.
@@ -101,15 +114,43 @@ impl<'a> Data<'a> {
         }
     }
 
-    /// The samples of that basis, for fitting and for judging. Errors where images cannot be made.
+    /// The samples of that basis, for fitting and for judging. Errors where images cannot be made, or all samples are the same.
     pub(super) fn unlabelled(&self) -> Result<Unlabelled<'_>> {
         let Measures { samples, preparation, .. } = self.measures;
+        let preparation = self.suited().as_ref().map_or(preparation, |(how, _)| how);
         let make = |count| Samples::generated(&inputs(self.feeds), preparation, count, self.seed);
         match (&self.calibrate, self.basis()) {
-            (Some(all), _) => Ok(Unlabelled::calibration(all, *samples)),
+            (Some(all), _) => Unlabelled::calibration(all, *samples).differing(all),
             (None, Basis::Generated) => Unlabelled::generated(*samples, make),
             (None, _) => Ok(Unlabelled::seeded(self.feeds, *samples, self.seed, make)),
         }
+    }
+
+    /// How images that are made up are prepared, where nobody said it and the model tells.
+    fn suited(&self) -> &Option<(Preparation, &'static str)> {
+        self.suited.get_or_init(|| {
+            let asked = self.measures.prepared || self.basis() != Basis::Generated;
+            let how = &self.measures.preparation;
+            let suited = || range::suited(self.model, self.feeds, &inputs(self.feeds), how, self.seed);
+            if asked { None } else { suited().ok().flatten() }
+        })
+    }
+
+    /// What is to be said of the samples that a model was healed on.
+    pub(super) fn remarks(&self, samples: &Unlabelled<'_>) -> Vec<String> {
+        let assumed = match self.suited() {
+            Some((_, said)) => Some(format!(
+                "{MADE_UP} prepared as with {said}, which comes nearest to what the model expects: {SAY_SO}"
+            )),
+            None if self.basis() == Basis::Generated && !self.measures.prepared => {
+                Some(format!("{MADE_UP} of 0 to 255: {SAY_SO}"))
+            }
+            None => None,
+        };
+        let far = || range::is_far(self.model, self.feeds, samples.fit.len(), &|i| samples.get(samples.fit.start + i));
+        let few = samples.are_the_users() && samples.fit.len() < FEW;
+        let few = few.then(|| format!("{} samples to fit on are few: a few hundred heal better", samples.fit.len()));
+        assumed.or_else(far).into_iter().chain(few).collect()
     }
 
     /// For how many runs models have to be prepared, so many judging.

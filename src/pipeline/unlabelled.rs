@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::data::{Samples, Split, split};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::Tensor;
 use crate::runtime::Feed;
 use crate::verify;
@@ -45,6 +45,22 @@ impl<'a> Unlabelled<'a> {
     pub(super) fn calibration(all: &'a Samples, samples: Option<usize>) -> Self {
         let parts = split(all.len(), samples.unwrap_or(FITTED));
         Self { source: Source::Calibration(all), fit: parts.fit, judge: parts.judge }
+    }
+
+    /// The same, if those to fit on are not all one. Errors where they are: nothing can be learned from them.
+    pub(super) fn differing(self, all: &Samples) -> Result<Self> {
+        let first = all.get(self.fit.start)?;
+        for i in self.fit.clone().skip(1) {
+            if all.get(i)? != first {
+                return Ok(self);
+            }
+        }
+        if self.fit.len() < 2 {
+            return Ok(self);
+        }
+        let reason =
+            format!("its first {} samples are all the same: give inputs such as the model sees in use", self.fit.len());
+        Err(Error::new(ErrorKind::BadData { path: all.path().to_owned(), reason }))
     }
 
     /// The user's own, of which none are fitted on and the first `samples` judge.

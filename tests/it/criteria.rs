@@ -79,7 +79,7 @@ fn norms_then_median(units: &[Vec<f64>], rate: f64) -> Vec<usize> {
     gone
 }
 
-/// What each criterion must choose; only `random` has nothing to be compared with.
+/// What each criterion must choose; `random` has nothing to be compared with, and what is measured on samples is tested with healing.
 const EXPECTED: [(&str, Pick); 4] = [
     ("geometric-median", nearest_the_median),
     ("norm-then-median", norms_then_median),
@@ -165,7 +165,7 @@ fn the_same_filters_go_as_by_brute_force_in_a_trained_network() {
 #[test]
 fn every_criterion_is_compared_here() {
     let compared = EXPECTED.iter().map(|e| e.0).chain(["random"]);
-    assert!(CRITERIA.iter().map(|c| c.name()).eq(compared));
+    assert!(CRITERIA.iter().filter(|c| !c.is_measured()).map(|c| c.name()).eq(compared));
 }
 
 /// The order of each group's units.

@@ -23,6 +23,7 @@ mod mutation;
 mod ops;
 mod oracle;
 mod paper;
+mod samples;
 mod smith;
 mod soft;
 mod soft_cli;

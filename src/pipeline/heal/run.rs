@@ -66,7 +66,10 @@ impl Healing<'_> {
                 None
             }
         };
-        Ok(self.outcome(said, start, better))
+        let remarks = self.data.unlabelled().map_or(Vec::new(), |samples| self.data.remarks(&samples));
+        let mut outcome = self.outcome(said, start, better);
+        outcome.notes.extend(remarks);
+        Ok(outcome)
     }
 
     /// Why nothing is healed, and whether that is news to who asked.
@@ -217,16 +220,10 @@ impl Healing<'_> {
             }
             version = better.version;
         }
-        let mut notes: Vec<String> = said.reason.iter().map(|reason| format!("{head}: {reason}")).collect();
-        if said.is_done() && basis == Basis::Generated && self.cut.options.measures.preparation.is_nothing() {
-            notes.push(RAW.into());
-        }
+        let notes = said.reason.iter().map(|reason| format!("{head}: {reason}")).collect();
         Outcome { version, said, notes, compared }
     }
 }
-
-/// What who has no data should know.
-const RAW: &str = "healed on images made up, of 0 to 255: say with --scale, --mean and --std what the model takes, or give samples with --calibrate";
 
 /// Lower is better; what is no number is worse than all.
 fn is_better(after: f64, before: f64) -> bool {
