@@ -5,6 +5,7 @@ use secateur::Model;
 use secateur::build::{Conv, GraphBuilder, Op, Val};
 use secateur::couple::{Gone, couple};
 use secateur::heal::{self, Healed, Study};
+use secateur::model::proto::DataType;
 use secateur::model::{ModelProto, Removed, Tensor};
 use secateur::plan::Scope;
 use secateur::runtime::Session;
@@ -361,5 +362,69 @@ fn few_samples_and_a_constant_one() {
                 trial.is_proved(&Model::new(proto).unwrap());
             }
         }
+    }
+}
+
+/// A convolution that is cut, one that reads it, and nothing behind.
+fn pair(channels: usize, read: impl Fn(&mut GraphBuilder, &Val) -> Val) -> Trial {
+    let mut g = GraphBuilder::new(17);
+    let x = g.input_open("x", &[1, 3, 8, 8]);
+    let a = g.conv(&x, "/a", Conv::square(channels, 1));
+    let y = read(&mut g, &a);
+    g.output(&y);
+    Trial::new(g.model().unwrap())
+}
+
+/// Channels that are mixtures of fewer than are left lose nothing: the fit is exact.
+#[test]
+fn what_is_linear_comes_back_exactly() {
+    let trial = pair(8, |g, a| g.conv(a, "/b", Conv::square(6, 1)));
+    let (healed, proto) = trial.heal("reconstruct", FIT, &|i| Ok(sample(i)));
+    let model = Model::new(proto).unwrap();
+    let (before, after) = (trial.error(&trial.cut), trial.error(&model));
+    assert!(before > 1e-2 && after < 1e-6, "{before} {after}: {:?}", healed.layers);
+    trial.is_proved(&model);
+}
+
+/// Where the channels that go have nothing to do with those that stay, no layer ends further from the original than it was.
+#[test]
+fn what_nothing_tells_is_not_made_worse() {
+    let trial = pair(6, |g, a| g.conv(a, "/b", Conv::square(6, 3)));
+    let noise = |i: usize| {
+        let hash = |k: usize| ((i * 192 + k) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
+        let v: Vec<f32> = (0..192).map(|k| hash(k) as f32 / (1 << 23) as f32 - 1.0).collect();
+        Ok(vec![Tensor::from_floats(vec![1, 3, 8, 8], &v)])
+    };
+    for count in [1, 3, FIT] {
+        let (healed, proto) = trial.heal("reconstruct", count, &noise);
+        assert!(healed.layers.iter().all(|l| l.after <= l.before), "{:?}", healed.layers);
+        trial.is_proved(&Model::new(proto).unwrap());
+    }
+}
+
+/// Weights that another node reads too are left alone, with the reason; so are quantized ones.
+#[test]
+fn weights_that_are_not_the_layers_own_are_left_alone() {
+    let shared = pair(8, |g, a| {
+        let w = g.weights("w", &[6, 8, 1, 1]);
+        let conv = |g: &mut GraphBuilder, name: &str| g.node(Op::new("Conv", name), &[a, &w], &[1, 6, 8, 8]);
+        let (y, z) = (conv(g, "/y"), conv(g, "/z"));
+        let z = g.unary("Sigmoid", &z, "/sigmoid");
+        g.add(&y, &z, "/add")
+    });
+    let quantized = pair(8, |g, a| {
+        let w = g.initializer(
+            "w",
+            &Tensor { dtype: DataType::Int8, dims: vec![6, 8, 1, 1], data: (0u8..48).collect::<Vec<_>>().into() },
+        );
+        let scale = g.initializer("scale", &scalar(0.05));
+        let w = g.node(Op::new("DequantizeLinear", "/dq"), &[&w, &scale], &[6, 8, 1, 1]);
+        g.node(Op::new("Conv", "/y"), &[a, &w], &[1, 6, 8, 8])
+    });
+    for (trial, words) in [(shared, "has the same weights"), (quantized, "quantized")] {
+        let (healed, _) = trial.heal("reconstruct", FIT, &|i| Ok(sample(i)));
+        let skipped: Vec<&String> = healed.layers.iter().filter_map(|l| l.skipped.as_ref()).collect();
+        assert!(healed.edits.is_empty() && skipped.iter().all(|s| s.contains(words)), "{:?}", healed.layers);
+        assert!(!skipped.is_empty());
     }
 }
