@@ -97,7 +97,7 @@ impl Fit {
 /// The largest integer up to which float64 holds every one.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-pub(super) fn is_float(dtype: DataType) -> bool {
+pub(crate) fn is_float(dtype: DataType) -> bool {
     matches!(dtype, DataType::Float | DataType::Float16 | DataType::Bfloat16 | DataType::Double)
 }
 

@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use crate::data::{Input, Preparation, Samples};
+use crate::data::{Input, Preparation, Samples, is_float};
 use crate::error::Result;
 use crate::model::{Constants, Graph, Model, Node, Tensor, ValueId};
 use crate::runtime::{Feed, Session};
@@ -53,6 +53,9 @@ pub(super) fn suited(
     layout: &Preparation,
     seed: u64,
 ) -> Result<Option<(Preparation, &'static str)>> {
+    if feeds.iter().any(|f| !is_float(f.dtype)) {
+        return Ok(None);
+    }
     let model = verify::float32(model)?;
     let feeds = verify::float32_feeds(feeds);
     let Some(probe) = Probe::of(&model)? else { return Ok(None) };
@@ -81,6 +84,9 @@ pub(super) fn is_far(
     let probe = Probe::of(&model).ok()??;
     let expected = probe.expects.as_ref()?;
     let seen = probe.sees(&model, &verify::float32_feeds(feeds), count.min(LOOKED_AT), get).ok()?;
+    if expected.iter().chain(&seen).any(|v| v.len() != seen[0].len()) {
+        return None;
+    }
     let pairs = || expected[1].iter().zip(&seen[1]).filter(|(e, _)| **e > 0.0);
     let log = pairs().map(|(e, s)| (s.max(1e-12) / e).ln()).sum::<f64>() / pairs().count().max(1) as f64;
     let ratio = (0.5 * log).exp();
