@@ -127,7 +127,7 @@ pub fn score(facts: &Facts<'_>, coupling: &Coupling, ranking: &Ranking) -> Resul
 fn score_group(group: &CoupledGroup, filters: &Array2<f64>, ranking: &Ranking) -> Result<Scores> {
     let norms = lengths(filters);
     let of_weights = || ranking.criterion.scores(&Units { group, filters, norms: &norms, ranking });
-    let scores = ranking.measured(group.id).map_or_else(of_weights, <[f64]>::to_vec);
+    let scores = ranking.scores_of(group.id).map_or_else(of_weights, <[f64]>::to_vec);
     if scores.len() != norms.len() || scores.iter().any(|s| s.is_nan()) {
         let (name, n, units) = (ranking.criterion.name(), scores.len(), norms.len());
         let reason = format!("the criterion '{name}' gave {n} scores for {units} units, or one that is no number");

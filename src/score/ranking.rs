@@ -40,7 +40,7 @@ impl Ranking {
     }
 
     /// What was measured of a group.
-    pub(super) fn measured(&self, group: usize) -> Option<&[f64]> {
+    pub(super) fn scores_of(&self, group: usize) -> Option<&[f64]> {
         self.measured.get(group)?.as_deref()
     }
 
