@@ -17,7 +17,7 @@ use crate::shape::Shapes;
 use crate::verify::{self, Pair, argmax};
 
 /// What who has no data should know.
-const MADE_UP: &str = "healed on images made up,";
+const MADE_UP: &str = "images were made up,";
 const SAY_SO: &str = "say with --scale, --mean and --std what the model takes, or give samples with --calibrate";
 
 /// Fewer samples to fit on than that are few.
