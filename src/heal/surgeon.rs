@@ -4,6 +4,8 @@
 //! squared error `tr W_j H_jj^-1 W_j^T`. The unit of the smallest error goes, what is left makes up for it, `W -= W_j H_jj^-1 H_j`, and so on:
 //! each unit is judged beside those that are still there, which is what folding BatchNormalization into filters does not change.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 use rayon::prelude::*;
 
@@ -25,13 +27,14 @@ impl Study<'_> {
     /// first. `groups`: by unit, what goes with it. `None`: of a group of which a reader cannot be fitted.
     pub fn order(&self, groups: &[Vec<Vec<Removed>>], watch: &(dyn Fn(Step<'_>) + Sync)) -> Vec<Option<Vec<f64>>> {
         let one = |units: &Vec<Vec<Removed>>| Some(eliminated(self.readers_of(units)?, units.len()));
-        let of = groups.len();
-        let watched = |(g, units)| {
+        let (done, of) = (AtomicUsize::new(0), groups.len());
+        let watched = |units| {
             let scores = one(units);
-            watch(Step { stage: "rank", name: "", done: g + 1, of, errors: None });
+            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+            watch(Step { stage: "rank", name: "", done, of, errors: None });
             scores
         };
-        groups.par_iter().enumerate().map(watched).collect()
+        groups.par_iter().map(watched).collect()
     }
 
     fn readers_of(&self, units: &[Vec<Removed>]) -> Option<Vec<Reader>> {
@@ -113,8 +116,7 @@ impl Reader {
         }
         let weights = self.weights.select(Axis(0), columns);
         let own = self.inverse.select(Axis(0), columns).select(Axis(1), columns);
-        let cost = |x: Array2<f64>| (weights * x).sum() * self.scale;
-        solve(&own, 0.0, &self.weights.select(Axis(0), columns)).map_or(f64::INFINITY, cost)
+        solve(&own, 0.0, &weights).map_or(f64::INFINITY, |x| (weights * x).sum() * self.scale)
     }
 
     /// Takes it, and lets the others make up for it.

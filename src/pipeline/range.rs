@@ -93,13 +93,13 @@ pub(super) fn is_far(
     let shift = |c: usize| (seen[0][c] - expected[0][c]).abs() / expected[1][c].max(1e-12).sqrt();
     let shift = (0..seen[0].len()).map(shift).sum::<f64>() / seen[0].len().max(1) as f64;
     let what = match () {
-        () if !(1.0 / FAR[0]..=FAR[0]).contains(&ratio) => format!("they vary {ratio:.3} times as much"),
-        () if shift > FAR[1] => format!("they lie {shift:.1} standard deviations away"),
+        () if !(1.0 / FAR[0]..=FAR[0]).contains(&ratio) => format!("they vary {ratio:.3} times as much as"),
+        () if shift > FAR[1] => format!("they lie {shift:.1} standard deviations from what"),
         () => return None,
     };
     let name = &probe.value;
     Some(format!(
-        "the samples are unlike what the network was trained on: at '{name}' {what} as its BatchNormalization expects; see --scale, --mean, --std"
+        "the samples are unlike what the network was trained on: at '{name}' {what} its BatchNormalization expects; see --scale, --mean, --std"
     ))
 }
 

@@ -49,14 +49,14 @@ impl<'a> Unlabelled<'a> {
 
     /// The same, if those to fit on are not all one. Errors where they are: nothing can be learned from them.
     pub(super) fn differing(self, all: &Samples) -> Result<Self> {
+        if self.fit.len() < 2 {
+            return Ok(self);
+        }
         let first = all.get(self.fit.start)?;
         for i in self.fit.clone().skip(1) {
             if all.get(i)? != first {
                 return Ok(self);
             }
-        }
-        if self.fit.len() < 2 {
-            return Ok(self);
         }
         let reason =
             format!("its first {} samples are all the same: give inputs such as the model sees in use", self.fit.len());
