@@ -90,6 +90,7 @@ pub mod heal;
 pub mod lossless;
 pub mod model;
 pub mod op;
+mod parallel;
 pub mod pipeline;
 pub mod plan;
 pub mod report;

@@ -12,6 +12,7 @@ use crate::couple::{CoupledGroup, Coupling, Facts};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::ValueId;
 use crate::op::{AxisId, Role};
+use crate::parallel::in_order;
 
 mod geometric_median;
 mod l1;
@@ -121,7 +122,7 @@ impl Scores {
 pub fn score(facts: &Facts<'_>, coupling: &Coupling, ranking: &Ranking) -> Result<Vec<Scores>> {
     ranking.check()?;
     let groups = coupling.groups.par_iter();
-    groups.map(|group| score_group(group, &filters(facts, coupling, group)?, ranking)).collect()
+    in_order(groups.map(|group| score_group(group, &filters(facts, coupling, group)?, ranking)))
 }
 
 fn score_group(group: &CoupledGroup, filters: &Array2<f64>, ranking: &Ranking) -> Result<Scores> {
@@ -138,7 +139,7 @@ fn score_group(group: &CoupledGroup, filters: &Array2<f64>, ranking: &Ranking) -
 
 /// The L2 norm of each unit's filter, by group. Errors where a weight is NaN or infinite, naming it.
 pub fn norms(facts: &Facts<'_>, coupling: &Coupling) -> Result<Vec<Vec<f64>>> {
-    coupling.groups.par_iter().map(|group| Ok(lengths(&filters(facts, coupling, group)?))).collect()
+    in_order(coupling.groups.par_iter().map(|group| Ok(lengths(&filters(facts, coupling, group)?))))
 }
 
 fn lengths(filters: &Array2<f64>) -> Vec<f64> {

@@ -8,6 +8,7 @@ use super::Get;
 use super::network::Network;
 use crate::error::Result;
 use crate::model::{Tensor, ValueId};
+use crate::parallel::in_order;
 
 /// Bytes that the values of all samples may take, in both networks.
 const MOST_BYTES: usize = 3 << 29;
@@ -16,7 +17,7 @@ const MOST_BYTES: usize = 3 << 29;
 pub(super) fn prepared(networks: &[&Network<'_>], samples: Range<usize>, get: Get<'_>) -> Result<Vec<Vec<Tensor>>> {
     let most = MOST_BYTES / networks.iter().map(|n| peak(n)).sum::<usize>().max(1);
     let numbers: Vec<usize> = samples.take(most.max(1)).collect();
-    numbers.into_par_iter().map(get).collect()
+    in_order(numbers.into_par_iter().map(get))
 }
 
 /// The most bytes that one sample's values take while its network runs node after node.

@@ -11,6 +11,7 @@ use super::walk::Walk;
 use crate::error::Result;
 use crate::model::proto::DataType;
 use crate::model::{Tensor, ValueId};
+use crate::parallel::in_order;
 use crate::runtime::Session;
 
 /// Runs what comes behind, on some samples.
@@ -71,7 +72,7 @@ impl Tails<'_> {
             let made: Vec<Tensor> = self.outputs.iter().filter_map(in_order).collect();
             Ok(distance(&self.truth[i], &made))
         };
-        let each = (0..self.truth.len()).into_par_iter().map(one).collect::<Result<Vec<f64>>>()?;
+        let each = in_order((0..self.truth.len()).into_par_iter().map(one))?;
         tail.loaded = Some(loaded);
         Ok(each.iter().sum::<f64>() / each.len().max(1) as f64)
     }

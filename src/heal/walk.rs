@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::network::{Given, Network, Segment};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{NodeId, Tensor, ValueId};
+use crate::parallel::in_order;
 
 /// A network, run up to some node for every sample.
 pub(super) struct Walk<'n> {
@@ -102,7 +103,7 @@ impl<'n> Walk<'n> {
             let inputs: Vec<Tensor> = reads.iter().map(|r| r[i].clone()).collect();
             session.run(&inputs)
         };
-        let all = (0..count).into_par_iter().map(one).collect::<Result<Vec<_>>>()?;
+        let all = in_order((0..count).into_par_iter().map(one))?;
         let mut out = vec![Vec::with_capacity(count); segment.makes.len()];
         all.into_iter().for_each(|made| out.iter_mut().zip(made).for_each(|(all, one)| all.push(one)));
         Ok(out)

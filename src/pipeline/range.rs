@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use crate::data::{Input, Preparation, Samples, is_float};
 use crate::error::Result;
 use crate::model::{Constants, Graph, Model, Node, Tensor, ValueId};
+use crate::parallel::in_order;
 use crate::runtime::{Feed, Session};
 use crate::verify;
 
@@ -132,7 +133,7 @@ impl Probe {
     ) -> Result<Channels> {
         let session = Session::load(model, feeds, std::slice::from_ref(&self.value))?;
         let made = (0..count).into_par_iter().map(|i| Ok(session.run(&get(i)?)?.swap_remove(0)));
-        let made = made.collect::<Result<Vec<Tensor>>>()?;
+        let made = in_order(made)?;
         let channels = made.first().and_then(|t| t.dims.get(1)).copied().unwrap_or(1).max(1);
         let mut sums = vec![[0.0f64; 3]; channels];
         for t in &made {

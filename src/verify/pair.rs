@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use super::{inputs, plain};
 use crate::error::{Error, Result};
 use crate::model::{Model, Tensor};
+use crate::parallel::in_order;
 use crate::runtime::{Feed, Session};
 
 /// From how many runs on the slower preparation pays.
@@ -93,7 +94,6 @@ impl Pair {
             let after: Vec<Vec<Tensor>> = pairs.iter().map(|p| p.run_after(&x)).collect::<Result<_>>()?;
             Ok(look(i, &before, &after))
         };
-        let all: Vec<Result<T>> = samples.into_par_iter().map(one).collect();
-        all.into_iter().collect()
+        in_order(samples.into_par_iter().map(one))
     }
 }

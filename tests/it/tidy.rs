@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("divergence", &[]),
+    ("parallel", &[]),
     ("model", &[]),
     ("runtime", &["model"]),
     ("data", &["model"]),
@@ -15,11 +16,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("cost", &["model", "shape", "op"]),
     ("couple", &["model", "shape", "op"]),
     ("lossless", &["model", "couple", "op"]),
-    ("score", &["model", "couple", "op"]),
+    ("score", &["parallel", "model", "couple", "op"]),
     ("plan", &["model", "op", "cost", "couple", "lossless", "score"]),
     ("cut", &["model", "couple", "lossless", "plan", "op"]),
-    ("heal", &["divergence", "model", "cost", "runtime", "cut"]),
-    ("verify", &["divergence", "model", "runtime"]),
+    ("heal", &["divergence", "parallel", "model", "cost", "runtime", "cut"]),
+    ("verify", &["divergence", "parallel", "model", "runtime"]),
     ("report", &[]),
     ("build", &["model"]),
     (
@@ -40,6 +41,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "report",
             "data",
             "divergence",
+            "parallel",
         ],
     ),
 ];
