@@ -13,6 +13,8 @@ use secateur::verify::{Case, Status, Values, verify};
 
 use crate::support::{Analysed, network};
 
+mod stored;
+
 /// How many samples are fitted on; as many others judge.
 const FIT: usize = 96;
 

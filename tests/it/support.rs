@@ -6,7 +6,10 @@ use secateur::build::{Conv, GraphBuilder, Op, Val};
 use secateur::couple::{Coupling, Facts, Gone, couple};
 use secateur::cut::cut;
 use secateur::model::constant::Known;
-use secateur::model::proto::DataType;
+use secateur::model::proto::{
+    DataType, DimValue, TensorProto, TensorShapeProto, TypeProto, TypeValue, ValueInfoProto, tensor_shape_proto,
+    type_proto,
+};
 use secateur::model::{Constants, Model, ModelProto, Removed, Tensor};
 use secateur::plan::{Choice, Scope, decide};
 use secateur::shape::{InputShapes, Shapes};
@@ -149,4 +152,20 @@ pub(crate) fn set_constant(proto: &mut ModelProto, name: &str, tensor: &Tensor) 
     let Some(attribute) = node.and_then(|n| n.attribute.iter_mut().find(|a| a.name() == "value")) else { return false };
     attribute.t = Some(tensor.to_proto(""));
     true
+}
+
+/// A model of which the content is edited.
+pub(crate) fn edited(model: Model, edit: impl Fn(&mut ModelProto)) -> Model {
+    let mut proto = model.into_proto();
+    edit(&mut proto);
+    Model::new(proto).unwrap()
+}
+
+/// An initializer as an input, which files of IR version 3 want.
+pub(crate) fn input_of(t: &TensorProto) -> ValueInfoProto {
+    let dim = |&d: &i64| tensor_shape_proto::Dimension { value: Some(DimValue::DimValue(d)), denotation: None };
+    let shape = Some(TensorShapeProto { dim: t.dims.iter().map(dim).collect() });
+    let tensor = type_proto::Tensor { elem_type: t.data_type, shape };
+    let r#type = TypeProto { value: Some(TypeValue::TensorType(tensor)), denotation: None };
+    ValueInfoProto { name: t.name.clone(), r#type: Some(r#type), ..ValueInfoProto::default() }
 }

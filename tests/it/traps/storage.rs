@@ -3,25 +3,16 @@
 use secateur::Model;
 use secateur::build::{Conv, Op};
 use secateur::model::proto::tensor_proto::DataLocation;
-use secateur::model::proto::{
-    DataType, SparseTensorProto, StringStringEntryProto, TensorProto, TypeValue, ValueInfoProto,
-};
+use secateur::model::proto::{DataType, SparseTensorProto, StringStringEntryProto, TensorProto, TypeValue};
 use secateur::model::{ModelProto, Tensor};
 
 use super::cut;
-use crate::support::constant;
-use crate::support::network;
+use crate::support::{constant, edited, input_of, network};
 
 const WEIGHTS: [&str; 4] = ["stem.weight", "stem.bias", "b.weight", "last.weight"];
 
 fn plain() -> Model {
     network(17, |g, x| g.conv(x, "/b", Conv::square(12, 3).pad(1)))
-}
-
-fn edited(model: Model, edit: impl Fn(&mut ModelProto)) -> Model {
-    let mut proto = model.into_proto();
-    edit(&mut proto);
-    Model::new(proto).unwrap()
 }
 
 fn initializers(proto: &mut ModelProto) -> &mut Vec<TensorProto> {
@@ -195,13 +186,4 @@ fn trap_17_initializers_that_are_graph_inputs() {
         let input = graph.input.iter().find(|i| i.name() == t.name());
         assert_eq!(input, Some(&input_of(t)), "'{}' as an input", t.name());
     }
-}
-
-fn input_of(t: &TensorProto) -> ValueInfoProto {
-    use secateur::model::proto::{DimValue, TensorShapeProto, TypeProto, tensor_shape_proto, type_proto};
-    let dim = |&d: &i64| tensor_shape_proto::Dimension { value: Some(DimValue::DimValue(d)), denotation: None };
-    let shape = Some(TensorShapeProto { dim: t.dims.iter().map(dim).collect() });
-    let tensor = type_proto::Tensor { elem_type: t.data_type, shape };
-    let r#type = TypeProto { value: Some(TypeValue::TensorType(tensor)), denotation: None };
-    ValueInfoProto { name: t.name.clone(), r#type: Some(r#type), ..ValueInfoProto::default() }
 }
