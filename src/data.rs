@@ -76,8 +76,8 @@ impl Samples {
     }
 
     /// Makes `count` samples without data: for inputs that take images (as [`is_image_like`] has it, each input by itself) images of dead leaves,
-    /// raw from 0 to 255 and then prepared as images in files are; for other floating-point inputs `1/f` noise with a few tones along the longest
-    /// axis, of zero mean and unit variance, to which the preparation does not apply; for integers 0 and 1, for uint8 any byte.
+    /// some with writing, raw from 0 to 255 and then prepared as images in files are; for other floating-point inputs `1/f` noise with a few tones
+    /// along the longest axis, of zero mean and unit variance, to which the preparation does not apply; for integers 0 and 1, for uint8 any byte.
     ///
     /// Whether a model wants 0 to 255, 0 to 1 or normalized numbers is not guessed: without a scale, a mean or a std it gets 0 to 255.
     /// Sample `i` follows from `seed` and `i` alone. Errors where the preparation does not fit, or an input takes what no sample can be.

@@ -1,5 +1,5 @@
-//! Samples made of nothing but a seed, for who has no data at hand: images of dead leaves for inputs that take images, coloured noise for
-//! others.
+//! Samples made of nothing but a seed, for who has no data at hand: images of dead leaves and writing for inputs that take images,
+//! coloured noise for others.
 //!
 //! Invariant: sample `i` follows from the inputs, the preparation, the seed and `i` alone.
 //!

@@ -1,5 +1,5 @@
 //! Dead leaves: images of shapes that hide each other, which have much of what photographs have (edges, flat and textured areas, detail at
-//! every scale, spectra that fall as `1/f^2`), made without any photograph.
+//! every scale, spectra that fall as `1/f^2`), made without any photograph. In front of some there is writing.
 //!
 //! The scene is painted from the front: a leaf covers only what no leaf before it covers, until nearly all is covered. Radii have the density
 //! `p(r) ~ r^-3` between a pixel or more and the image's size, so that every scale covers the same area. Each image has its own finest detail,
@@ -12,10 +12,12 @@ use super::noise::normal;
 use colour::Palette;
 use shape::Shape;
 use texture::Texture;
+use writing::writing;
 
 mod colour;
 mod shape;
 mod texture;
+mod writing;
 
 /// Red, green and blue, of 255.
 pub(super) type Pixel = [f32; 3];
@@ -70,9 +72,12 @@ impl Scene {
         Self { height, width, points: vec![[0.0; 3]; n], covered: vec![false; n] }
     }
 
-    /// Leaf after leaf, until as little as [`BARE`] would be bare if leaves fell evenly; one that is as large as the image lies behind all.
+    /// Writing, and behind it leaf after leaf, until as little as [`BARE`] would be bare if leaves fell evenly; one that is as large as the image lies behind all.
     fn paint(&mut self, rng: &mut ChaCha8Rng) {
         let palette = Palette::new(rng);
+        for (shape, texture) in writing([self.height, self.width], &palette, rng) {
+            self.add(&shape, &texture);
+        }
         let size = self.height.max(self.width) as f64;
         let pixel = POINTS as f64;
         let finest = pixel * (FINEST * size / pixel).max(1.0).powf(rng.random());

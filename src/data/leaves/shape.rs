@@ -50,6 +50,14 @@ impl Shape {
         }
     }
 
+    /// A straight stroke of that breadth, both ends half of it longer.
+    pub(super) fn bar(from: [f64; 2], to: [f64; 2], breadth: f64) -> Self {
+        let [dy, dx] = [to[0] - from[0], to[1] - from[1]];
+        let centre = [from[0] + dy / 2.0, from[1] + dx / 2.0];
+        let corners = [[1.0, 1.0], [-1.0, 1.0], [-1.0, -1.0], [1.0, -1.0]];
+        Self::polygon(centre, &corners, [dy.hypot(dx) / 2.0 + breadth / 2.0, breadth / 2.0], dy.atan2(dx))
+    }
+
     fn ellipse(centre: [f64; 2], [p, q]: [f64; 2], turn: f64) -> Self {
         let ((sin, cos), [p, q]) = (turn.sin_cos(), [p.powi(-2), q.powi(-2)]);
         Self::Ellipse {

@@ -68,3 +68,26 @@ fn correlation(a: &[f64], b: &[f64]) -> f64 {
     let both = product(&|i| (a[i] - m) * (b[i] - n));
     both / (product(&|i| (a[i] - m).powi(2)) * product(&|i| (b[i] - n).powi(2))).sqrt()
 }
+
+/// Strokes of one breadth, in one ink: about every second image that is large enough has many points of one colour on another.
+#[test]
+fn images_with_room_for_it_have_writing_on_about_every_second() {
+    let written = |size: [usize; 2], i: u64| {
+        let mut rng = rng(i);
+        let palette = Palette::new(&mut rng);
+        writing::writing(size, &palette, &mut rng)
+    };
+    let large = (0..200).filter(|&i| written([640, 480], i).len() > 3).count();
+    assert!((70..130).contains(&large), "{large} of 200");
+    assert!((0..50).all(|i| written([64, 64], i).is_empty()), "letters of 8 pixels have no room in 32");
+}
+
+#[test]
+fn a_bar_is_as_long_and_broad_as_it_was_said() {
+    let bar = Shape::bar([10.0, 10.0], [10.0, 20.0], 4.0);
+    assert_eq!(bar.rows(), [8.0, 12.0]);
+    assert_eq!(bar.span(10.5), Some([8.0, 22.0]));
+    let upright = Shape::bar([10.0, 10.0], [30.0, 10.0], 4.0);
+    let [top, bottom] = upright.rows();
+    assert!((top - 8.0).abs() < 1e-9 && (bottom - 32.0).abs() < 1e-9);
+}

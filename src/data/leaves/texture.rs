@@ -41,7 +41,6 @@ impl Texture {
     }
 
     /// One colour all over.
-    #[cfg(test)]
     pub(super) fn plain(colour: Pixel) -> Self {
         Self { centre: [0.0; 2], colour, slope: [0.0; 2], wave: None, grain: None }
     }
