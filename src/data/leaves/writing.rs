@@ -82,7 +82,7 @@ impl Block {
             while along < end {
                 let width = self.height * rng.random_range(0.3..0.8);
                 if !rng.random_bool(0.15) {
-                    self.letter([step * line as f64, along], width, stroke, rng, &mut out);
+                    out.extend(self.letter([step * line as f64, along], width, stroke, rng));
                 }
                 along += width + self.height * rng.random_range(0.1..0.25);
             }
@@ -95,22 +95,14 @@ impl Block {
         out
     }
 
-    /// A few bars between the corners and middles of a box, and on some a ring.
-    fn letter(
-        &self,
-        [top, left]: [f64; 2],
-        width: f64,
-        stroke: f64,
-        rng: &mut ChaCha8Rng,
-        out: &mut Vec<(Shape, Texture)>,
-    ) {
-        let place = |[v, u]: [f64; 2]| self.at([top + v * self.height, left + u * width]);
-        let mut bar = |from: [f64; 2], to: [f64; 2]| {
-            out.push((Shape::bar(place(from), place(to), stroke), Texture::plain(self.colours[0])));
-        };
+    /// A few bars between the corners and middles of a box, and on some a ring. `place` is the box's upper left corner.
+    fn letter(&self, place: [f64; 2], width: f64, stroke: f64, rng: &mut ChaCha8Rng) -> Vec<(Shape, Texture)> {
+        let at = |[v, u]: [f64; 2]| self.at([place[0] + v * self.height, place[1] + u * width]);
+        let bar = |[from, to]: [[f64; 2]; 2]| (Shape::bar(at(from), at(to), stroke), Texture::plain(self.colours[0]));
+        let mut out = Vec::new();
         for _ in 0..rng.random_range(1..4) {
             let mut corner = || [0, 1].map(|_| f64::from(rng.random_range(0..3u8)) / 2.0);
-            bar(corner(), corner());
+            out.push(bar([corner(), corner()]));
         }
         if rng.random_bool(0.5) {
             let (middle, half) = (rng.random_range(0.3..0.7), rng.random_range(0.25..0.5));
@@ -118,7 +110,8 @@ impl Block {
                 let (sin, cos) = (TAU * f64::from(k) / 10.0).sin_cos();
                 [middle + half * sin, 0.5 + 0.5 * cos]
             };
-            (0..10).for_each(|k| bar(on(k), on(k + 1)));
+            out.extend((0..10).map(|k| bar([on(k), on(k + 1)])));
         }
+        out
     }
 }
