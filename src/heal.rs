@@ -40,6 +40,7 @@ mod window;
 pub use curves::{Cost, Trial};
 pub use edit::{Edit, apply};
 pub use study::Study;
+pub use surgeon::Heard;
 
 /// A way to heal. A new one is a file beside the others and a line of [`METHODS`].
 pub trait Method: Sync {

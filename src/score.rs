@@ -22,10 +22,11 @@ mod random;
 mod ranking;
 pub mod spread;
 mod surgeon;
+mod surgeon_and_median;
 mod weights;
 
 pub(crate) use ranking::share;
-pub use ranking::{Ranking, Setting};
+pub use ranking::{Measured, Ranking, Setting};
 
 /// A way to score the units of a group. A new one is a file beside the others and a line of [`CRITERIA`]; a program may bring its own
 /// in [`Ranking::criterion`].
@@ -41,7 +42,7 @@ pub trait Criterion: Sync {
         &[]
     }
 
-    /// Whether its scores are measured on samples, and stand in [`Ranking::measured`].
+    /// Whether it looks at what is measured on samples, which stands in [`Ranking::measured`].
     fn is_measured(&self) -> bool {
         false
     }
@@ -71,6 +72,8 @@ pub struct Units<'a> {
     pub filters: &'a Array2<f64>,
     /// The L2 norm of each row.
     pub norms: &'a [f64],
+    /// What samples tell of the group, if they were asked.
+    pub measured: Option<&'a Measured>,
     /// What the criterion may look at.
     pub ranking: &'a Ranking,
 }
@@ -80,6 +83,7 @@ pub static CRITERIA: &[&dyn Criterion] = &[
     &geometric_median::GeometricMedian,
     &norm_then_median::NormThenMedian,
     &surgeon::OptimalBrainSurgeon,
+    &surgeon_and_median::SurgeonAndMedian,
     &l1::L1,
     &l2::L2,
     &random::Random,
@@ -94,10 +98,8 @@ pub fn criterion(name: &str) -> Result<&'static dyn Criterion> {
     })
 }
 
-/// The criterion whose scores are measured. Errors where there is none.
-pub(crate) fn measured() -> Result<&'static dyn Criterion> {
-    CRITERIA.iter().copied().find(|c| c.is_measured()).ok_or_else(|| Error::internal("no criterion is measured"))
-}
+/// The criterion for filters of which the lengths say nothing, where there are samples to ask.
+pub(crate) static MEASURED: &dyn Criterion = &surgeon_and_median::SurgeonAndMedian;
 
 /// The scores of a group's units.
 #[derive(Debug, Clone, PartialEq)]
@@ -127,8 +129,8 @@ pub fn score(facts: &Facts<'_>, coupling: &Coupling, ranking: &Ranking) -> Resul
 
 fn score_group(group: &CoupledGroup, filters: &Array2<f64>, ranking: &Ranking) -> Result<Scores> {
     let norms = lengths(filters);
-    let of_weights = || ranking.criterion.scores(&Units { group, filters, norms: &norms, ranking });
-    let scores = ranking.scores_of(group.id).map_or_else(of_weights, <[f64]>::to_vec);
+    let measured = ranking.measured_of(group.id);
+    let scores = ranking.criterion.scores(&Units { group, filters, norms: &norms, measured, ranking });
     if scores.len() != norms.len() || scores.iter().any(|s| s.is_nan()) {
         let (name, n, units) = (ranking.criterion.name(), scores.len(), norms.len());
         let reason = format!("the criterion '{name}' gave {n} scores for {units} units, or one that is no number");

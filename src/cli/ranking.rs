@@ -24,7 +24,7 @@ fn names() -> PossibleValuesParser {
 fn help() -> String {
     let line = |c: &&dyn Criterion| format!("\n- {}: {}", c.name(), c.summary());
     let default = "[default: geometric-median; where a budget is split by error and no BatchNormalization stands behind the filters: \
-                   optimal-brain-surgeon]";
+                   surgeon-and-median]";
     format!("How units are ranked {default}:{}", CRITERIA.iter().map(line).collect::<String>())
 }
 

@@ -22,11 +22,23 @@ const LAMBDA: f64 = 1e-2;
 /// Rows that are updated together.
 const ROWS: usize = 128;
 
+/// What the readers of a group say of its units: one number a unit.
+#[derive(Debug, Clone)]
+pub struct Heard {
+    /// The relative errors of the readers, added up over all units that went before and itself; the lowest goes first.
+    pub losses: Vec<f64>,
+    /// The length of the weights that read it, relative to the standard deviation of what their layers make.
+    pub loudness: Vec<f64>,
+}
+
 impl Study<'_> {
-    /// One score a unit, for each group: the relative errors of its readers, added up over all that went before and itself; the lowest goes
-    /// first. `groups`: by unit, what goes with it. `None`: of a group of which a reader cannot be fitted.
-    pub fn order(&self, groups: &[Vec<Vec<Removed>>], watch: &(dyn Fn(Step<'_>) + Sync)) -> Vec<Option<Vec<f64>>> {
-        let one = |units: &Vec<Vec<Removed>>| Some(eliminated(self.readers_of(units)?, units.len()));
+    /// What the readers of each group say. `groups`: by unit, what goes with it. `None`: of a group of which a reader cannot be fitted.
+    pub fn order(&self, groups: &[Vec<Vec<Removed>>], watch: &(dyn Fn(Step<'_>) + Sync)) -> Vec<Option<Heard>> {
+        let one = |units: &Vec<Vec<Removed>>| {
+            let readers = self.readers_of(units)?;
+            let heard = |unit: usize| readers.iter().map(|r| r.squares(unit)).sum::<f64>().sqrt();
+            Some(Heard { loudness: (0..units.len()).map(heard).collect(), losses: eliminated(readers, units.len()) })
+        };
         let (done, of) = (AtomicUsize::new(0), groups.len());
         let watched = |units| {
             let scores = one(units);
@@ -108,6 +120,11 @@ struct Reader {
 }
 
 impl Reader {
+    /// The squares of the weights that read a unit.
+    fn squares(&self, unit: usize) -> f64 {
+        self.columns[unit].iter().map(|c| self.weights.row(*c)).map(|w| w.dot(&w)).sum::<f64>() * self.scale
+    }
+
     /// What it costs to take the unit now.
     fn cost(&self, unit: usize) -> f64 {
         let columns = &self.columns[unit];

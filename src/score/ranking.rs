@@ -14,8 +14,17 @@ pub struct Ranking {
     pub norm_rate: f64,
     /// Seed of what is drawn.
     pub seed: u64,
-    /// Scores that were measured, by group, in the place of the criterion's; `None`: of a group of which they could not be.
-    pub measured: Arc<Vec<Option<Vec<f64>>>>,
+    /// What samples tell of each group, where they were asked; `None`: of a group of which they tell nothing.
+    pub measured: Arc<Vec<Option<Measured>>>,
+}
+
+/// What samples tell of the units of a group: one number a unit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measured {
+    /// What the layers that read it lose, all units that are lower gone before it: relative squared errors after least squares.
+    pub losses: Vec<f64>,
+    /// The length of the weights that read it, as a share of what their layers make.
+    pub loudness: Vec<f64>,
 }
 
 /// A part of a [`Ranking`] that only some criteria look at.
@@ -40,8 +49,8 @@ impl Ranking {
     }
 
     /// What was measured of a group.
-    pub(super) fn scores_of(&self, group: usize) -> Option<&[f64]> {
-        self.measured.get(group)?.as_deref()
+    pub(super) fn measured_of(&self, group: usize) -> Option<&Measured> {
+        self.measured.get(group)?.as_ref()
     }
 
     /// Whether the criterion looks at that setting.

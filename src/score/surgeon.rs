@@ -21,6 +21,6 @@ impl Criterion for OptimalBrainSurgeon {
 
     /// Those of the geometric median: where a reader cannot be fitted, nothing is measured.
     fn scores(&self, units: &Units<'_>) -> Vec<f64> {
-        distance_sums(units.filters)
+        units.measured.map_or_else(|| distance_sums(units.filters), |m| m.losses.clone())
     }
 }

@@ -13,6 +13,7 @@ use crate::support::{Analysed, constant, network, set_constant, zoo};
 
 mod command;
 mod diagnosis;
+mod heard;
 
 /// The filters of a convolution, by name.
 fn filters(model: &Model, name: &str) -> Vec<Vec<f64>> {

@@ -340,7 +340,7 @@ fn units_go_in_the_order_in_which_their_readers_can_do_without_them() {
         let units: Vec<Vec<Removed>> = (0..16).map(|u| removed(&[u])).collect();
         let get: heal::Get<'_> = &|i| Ok(sample(i));
         let study = Study::new(&model, &known.shapes.feeds, &[units.concat()], (&(0..FIT), get)).unwrap();
-        let scores = study.order(&[units], &|_| ())[0].clone().unwrap();
+        let scores = study.order(&[units], &|_| ())[0].clone().unwrap().losses;
         let mut order: Vec<usize> = (0..16).collect();
         order.sort_by(|a, b| scores[*a].total_cmp(&scores[*b]));
         let trial = |units: &[usize]| heal::Trial { name: "half".into(), levels: vec![removed(units)] };

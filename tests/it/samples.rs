@@ -38,8 +38,9 @@ fn criterion(args: &[&str]) -> String {
 fn a_split_budget_ranks_by_what_readers_lose_where_nothing_is_normalized() {
     let f = Folder::new();
     let folded = folded(&f);
-    let [surgeon, median] = ["optimal-brain-surgeon", "geometric-median"];
-    assert_eq!(criterion(&[&folded, "--cut-flops", "0.3"]), surgeon);
+    let [both, surgeon, median] = ["surgeon-and-median", "optimal-brain-surgeon", "geometric-median"];
+    assert_eq!(criterion(&[&folded, "--cut-flops", "0.3"]), both);
+    assert_eq!(criterion(&[&folded, "--cut-flops", "0.3", "--criterion", surgeon]), surgeon);
     assert_eq!(criterion(&[&model(), "--cut-flops", "0.3"]), median);
     assert_eq!(criterion(&[&folded, "--cut-flops", "0.3", "--criterion", median]), median);
     assert_eq!(criterion(&[&folded, "--cut-flops", "0.3", "--criterion", "l2"]), "l2");

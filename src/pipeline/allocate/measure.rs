@@ -7,12 +7,12 @@ use rayon::prelude::*;
 use super::rank::{self, Rank};
 use crate::couple::{Coupling, Gone, Unit};
 use crate::error::{ErrorKind, Result};
-use crate::heal::{Cost, Step, Study, Trial};
+use crate::heal::{Cost, Heard, Step, Study, Trial};
 use crate::model::Removed;
 use crate::pipeline::evaluate::Data;
 use crate::pipeline::{Analysis, PruneOptions, What};
 use crate::plan::{Choice, Decision, ErrorCurves, Level, decide, levels_to_measure};
-use crate::score::{self, Ranking};
+use crate::score::{MEASURED, Measured, Ranking};
 use crate::verify;
 
 /// How much the readers' own error counts beside the outputs'.
@@ -91,14 +91,18 @@ impl Splitting<'_> {
         Ok((decision, What::Choose(choice)))
     }
 
-    /// By Optimal Brain Surgeon, with the scores of every group.
+    /// By a criterion that is measured, with what samples tell of every group.
     fn ranked(&self, choice: &Choice, study: &Study<'_>) -> Result<Ranking> {
         let facts = self.analysis.facts();
         let of_unit = |unit: &Unit| self.coupling.removed(&facts, &Gone::new(std::iter::once(unit)));
         let groups: Vec<Vec<Vec<Removed>>> =
             self.coupling.groups.iter().map(|g| g.units.par_iter().map(of_unit).collect()).collect();
-        let measured = Arc::new(study.order(&groups, &|step| self.hears(step)));
-        Ok(Ranking { criterion: score::measured()?, measured, ..choice.ranking.clone() })
+        let heard = study.order(&groups, &|step| self.hears(step));
+        let measured = |h: Heard| Measured { losses: h.losses, loudness: h.loudness };
+        let measured = Arc::new(heard.into_iter().map(|h| h.map(measured)).collect());
+        let asked = choice.ranking.criterion;
+        let criterion = if asked.is_measured() { asked } else { MEASURED };
+        Ok(Ranking { criterion, measured, ..choice.ranking.clone() })
     }
 
     /// What each level costs, by the groups that it takes units from.
