@@ -11,6 +11,7 @@ pub(crate) fn in_order<T: Send>(each: impl IndexedParallelIterator<Item = Result
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::error::Error;
 

@@ -72,7 +72,8 @@ impl Scene {
         Self { height, width, points: vec![[0.0; 3]; n], covered: vec![false; n] }
     }
 
-    /// Writing, and behind it leaf after leaf, until as little as [`BARE`] would be bare if leaves fell evenly; one that is as large as the image lies behind all.
+    /// Writing, and behind it leaf after leaf, until as little as [`BARE`] would be bare if leaves fell evenly; one that is as large as the image
+    /// lies behind all.
     fn paint(&mut self, rng: &mut ChaCha8Rng) {
         let palette = Palette::new(rng);
         for (shape, texture) in writing([self.height, self.width], &palette, rng) {

@@ -1,7 +1,7 @@
 //! Two orders in one: what readers lose, and how near a filter is to the geometric median of the others, each filter as loud as its readers hear it.
 //!
 //! Where BatchNormalization is folded into filters, how long they are is no longer what training made of them, and the plain geometric median
-//! suffers. A filter's length times that of the weights that read it is the same before and after, and however else a scale is moved from a layer into the next.
+//! suffers. A filter's length times that of the weights that read it does not depend on how a scale is shared between a layer and the next.
 
 use ndarray::Array2;
 

@@ -69,7 +69,6 @@ fn correlation(a: &[f64], b: &[f64]) -> f64 {
     both / (product(&|i| (a[i] - m).powi(2)) * product(&|i| (b[i] - n).powi(2))).sqrt()
 }
 
-/// Strokes of one breadth, in one ink: about every second image that is large enough has many points of one colour on another.
 #[test]
 fn images_with_room_for_it_have_writing_on_about_every_second() {
     let written = |size: [usize; 2], i: u64| {

@@ -7,7 +7,8 @@ use crate::score::filter_axes;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Rank {
     /// The criterion of the choice; where a budget is split by measured errors and BatchNormalization does not stand behind the filters,
-    /// `surgeon-and-median`. Filters that BatchNormalization was folded into are longer or shorter than they were trained, and so are their distances.
+    /// `surgeon-and-median`. Filters that BatchNormalization was folded into are longer or shorter than they were trained, and so are their
+    /// distances.
     #[default]
     Auto,
     /// The criterion of the choice.
