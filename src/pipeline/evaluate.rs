@@ -39,7 +39,7 @@ pub struct Measures {
     pub evaluate: Option<PathBuf>,
     /// What is done to both before the model.
     pub preparation: Preparation,
-    /// Whether that was asked for. If not, images that are made up are brought to the range that the model's first BatchNormalization expects.
+    /// Whether that was asked for. If not, images that are made up are brought to the usual range that comes nearest to what the model expects.
     pub prepared: bool,
     /// How many of the first inputs without labels are for fitting, 512 unless said (of seeded numbers 128); where nothing is ever fitted, how
     /// many are compared, all unless said.

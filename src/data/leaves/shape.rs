@@ -8,6 +8,9 @@ use rand_chacha::ChaCha8Rng;
 /// How long a leaf may be for its breadth.
 const LONGEST: f64 = 4.0;
 
+/// The corners of a rectangle, as shares of half its sides.
+const SQUARE: [[f64; 2]; 4] = [[1.0, 1.0], [-1.0, 1.0], [-1.0, -1.0], [1.0, -1.0]];
+
 /// A leaf's outline.
 pub(super) enum Shape {
     /// `a dx^2 + 2 b dx dy + c dy^2 <= 1` around the centre.
@@ -32,8 +35,7 @@ impl Shape {
             2 => {
                 // Half the side of the square of the same area.
                 let half = r * PI.sqrt() / 2.0;
-                let corners = [[1.0, 1.0], [-1.0, 1.0], [-1.0, -1.0], [1.0, -1.0]];
-                Self::polygon(centre, &corners, [half * stretch, half / stretch], turn)
+                Self::polygon(centre, &SQUARE, [half * stretch, half / stretch], turn)
             }
             _ => {
                 let n = rng.random_range(3..8);
@@ -54,8 +56,7 @@ impl Shape {
     pub(super) fn bar(from: [f64; 2], to: [f64; 2], breadth: f64) -> Self {
         let [dy, dx] = [to[0] - from[0], to[1] - from[1]];
         let centre = [from[0] + dy / 2.0, from[1] + dx / 2.0];
-        let corners = [[1.0, 1.0], [-1.0, 1.0], [-1.0, -1.0], [1.0, -1.0]];
-        Self::polygon(centre, &corners, [dy.hypot(dx) / 2.0 + breadth / 2.0, breadth / 2.0], dy.atan2(dx))
+        Self::polygon(centre, &SQUARE, [dy.hypot(dx) / 2.0 + breadth / 2.0, breadth / 2.0], dy.atan2(dx))
     }
 
     fn ellipse(centre: [f64; 2], [p, q]: [f64; 2], turn: f64) -> Self {
