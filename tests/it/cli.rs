@@ -28,6 +28,18 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// What a command that ends well reports.
+pub(crate) fn report(args: &[&str]) -> Report {
+    let out = run(&[args, &["--json"]].concat());
+    assert!(out.status.success(), "{args:?}: {}{}", text(&out.stderr), text(&out.stdout));
+    serde_json::from_slice(&out.stdout).unwrap()
+}
+
+/// A file that the project carries.
+pub(crate) fn testdata(name: &str) -> String {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata").join(name).to_string_lossy().into_owned()
+}
+
 /// Runs, and expects this exit status and one line of error that holds these words.
 pub(crate) fn fails(args: &[&str], code: i32, words: &[&str]) {
     let out = run(args);

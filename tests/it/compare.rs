@@ -10,25 +10,14 @@ use secateur::Model;
 use secateur::build::{Conv, GraphBuilder, Op, Val};
 use secateur::data::Preparation;
 use secateur::pipeline::{CompareOptions, Destination, Measures, PruneOptions, compare, prune};
-use secateur::report::Report;
 
-use crate::cli::{Folder, fails, model, run, text};
+use crate::cli::{Folder, fails, model, report, run, testdata, text};
 use crate::support::zoo;
-
-fn testdata(name: &str) -> String {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata").join(name).to_string_lossy().into_owned()
-}
 
 /// The test images as they are in the file, and their labels.
 fn images() -> (Array4<u8>, Array1<i64>) {
     let mut npz = NpzReader::new(File::open(testdata("digits_test.npz")).unwrap()).unwrap();
     (npz.by_name("x").unwrap(), npz.by_name("y").unwrap())
-}
-
-fn report(args: &[&str]) -> Report {
-    let out = run(&[args, &["--json"]].concat());
-    assert!(out.status.success(), "{args:?}: {}", text(&out.stderr));
-    serde_json::from_slice(&out.stdout).unwrap()
 }
 
 /// The trained network, pruned.

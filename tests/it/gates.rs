@@ -1,6 +1,6 @@
 //! Gates: a model is written only where they hold.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ndarray::Array4;
 use ndarray_npy::write_npy;
@@ -8,12 +8,8 @@ use secateur::build::{Conv, GraphBuilder};
 use secateur::pipeline::Gate;
 use secateur::report::Report;
 
-use crate::cli::{Folder, fails, model, run, text};
+use crate::cli::{Folder, fails, model, run, testdata, text};
 use crate::support::foreign;
-
-fn testdata(name: &str) -> String {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata").join(name).to_string_lossy().into_owned()
-}
 
 /// A file of sixteen small images.
 fn images(f: &Folder) -> String {

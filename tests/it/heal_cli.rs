@@ -1,7 +1,6 @@
 //! Healing as the command and the pipeline do it: defaults, what is refused, what the report says, and that it is never for the worse. Methods
 //! from outside stand for those that the library has.
 
-use std::path::PathBuf;
 use std::sync::Mutex;
 
 use secateur::Model;
@@ -11,24 +10,13 @@ use secateur::heal::Step;
 use secateur::model::Tensor;
 use secateur::model::proto::DataType;
 use secateur::pipeline::{Destination, Heal, How, PruneOptions, Watcher, What, prune, verify};
-use secateur::report::Report;
 
-use crate::cli::{Folder, fails, model, model as model_path, run, text};
+use crate::cli::{Folder, fails, model, model as model_path, report, run, testdata, text};
 use crate::support::{constant, digits, foreign};
 
 mod outside;
 
 use outside::{Broken, Cheat, Scaled, half, options, pruned, stamped, with};
-
-fn testdata(name: &str) -> String {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata").join(name).to_string_lossy().into_owned()
-}
-
-fn report(args: &[&str]) -> Report {
-    let out = run(&[args, &["--json"]].concat());
-    assert!(out.status.success(), "{args:?}: {}{}", text(&out.stderr), text(&out.stdout));
-    serde_json::from_slice(&out.stdout).unwrap()
-}
 
 #[test]
 fn what_makes_it_better_is_written_stamped_and_proved() {

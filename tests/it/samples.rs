@@ -7,18 +7,16 @@ use ndarray_npy::write_npy;
 use secateur::build::{Conv, GraphBuilder};
 use secateur::report::Report;
 
-use crate::cli::{Folder, fails, model, run, text};
+use crate::cli::{self, Folder, fails, model, testdata};
 use crate::support::network;
 
+/// What `prune` reports, and writes nothing.
 fn report(args: &[&str]) -> Report {
-    let out = run(&[&["prune"], args, &["--dry-run", "--json"]].concat());
-    assert!(out.status.success(), "{args:?}: {}{}", text(&out.stderr), text(&out.stdout));
-    serde_json::from_slice(&out.stdout).unwrap()
+    cli::report(&[&["prune", "--dry-run"], args].concat())
 }
 
 fn calibration() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/digits_calib256.npz");
-    path.to_string_lossy().into_owned()
+    testdata("digits_calib256.npz")
 }
 
 /// A network without BatchNormalization, as exporters that fold it write it.

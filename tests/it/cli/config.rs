@@ -6,9 +6,7 @@ use super::{Folder, fails, model, run, text};
 
 /// What `prune` with these options says in JSON.
 fn report(options: &[&str]) -> Report {
-    let out = run(&[&["prune", &model(), "--dry-run", "--heal", "none", "--json"], options].concat());
-    assert!(out.status.success(), "{options:?}: {}", text(&out.stderr));
-    serde_json::from_slice(&out.stdout).unwrap()
+    super::report(&[&["prune", &model(), "--dry-run", "--heal", "none"], options].concat())
 }
 
 #[test]
