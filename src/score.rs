@@ -14,6 +14,7 @@ use crate::model::ValueId;
 use crate::op::{AxisId, Role};
 use crate::parallel::in_order;
 
+mod behind;
 mod geometric_median;
 mod l1;
 mod l2;
@@ -47,6 +48,11 @@ pub trait Criterion: Sync {
         false
     }
 
+    /// Whether it sees filters as long as BatchNormalization makes them, where one stands behind them; otherwise they are as they are stored.
+    fn sees_normalized(&self) -> bool {
+        false
+    }
+
     /// One score a unit. Lower goes first, ties by index; units that are zero go before all others whatever their score.
     fn scores(&self, units: &Units<'_>) -> Vec<f64>;
 }
@@ -68,9 +74,10 @@ impl PartialEq for dyn Criterion {
 pub struct Units<'a> {
     /// The group.
     pub group: &'a CoupledGroup,
-    /// A row a unit: all the weights that make it, of every layer that writes into it: `filters[[unit, weight]]`.
+    /// A row a unit: all the weights that make it, of every layer that writes into it: `filters[[unit, weight]]`; see
+    /// [`Criterion::sees_normalized`].
     pub filters: &'a Array2<f64>,
-    /// The L2 norm of each row.
+    /// The L2 norm of each row, as it is stored.
     pub norms: &'a [f64],
     /// What samples tell of the group, if they were asked.
     pub measured: Option<&'a Measured>,
@@ -124,19 +131,29 @@ impl Scores {
 pub fn score(facts: &Facts<'_>, coupling: &Coupling, ranking: &Ranking) -> Result<Vec<Scores>> {
     ranking.check()?;
     let groups = coupling.groups.par_iter();
-    in_order(groups.map(|group| score_group(group, &filters(facts, coupling, group)?, ranking)))
+    in_order(groups.map(|group| {
+        let stored = filters(facts, coupling, group)?;
+        let norms = lengths(&stored);
+        if !ranking.criterion.sees_normalized() {
+            return score_group((group, &stored, &norms), ranking);
+        }
+        let normalized = rows_of(facts, coupling, group, &|weight| behind::factors(facts, weight))?;
+        score_group((group, &normalized, &norms), ranking)
+    }))
 }
 
-fn score_group(group: &CoupledGroup, filters: &Array2<f64>, ranking: &Ranking) -> Result<Scores> {
-    let norms = lengths(filters);
+fn score_group(
+    (group, filters, norms): (&CoupledGroup, &Array2<f64>, &[f64]),
+    ranking: &Ranking,
+) -> Result<Scores> {
     let measured = ranking.measured_of(group.id);
-    let scores = ranking.criterion.scores(&Units { group, filters, norms: &norms, measured, ranking });
+    let scores = ranking.criterion.scores(&Units { group, filters, norms, measured, ranking });
     if scores.len() != norms.len() || scores.iter().any(|s| s.is_nan()) {
         let (name, n, units) = (ranking.criterion.name(), scores.len(), norms.len());
         let reason = format!("the criterion '{name}' gave {n} scores for {units} units, or one that is no number");
         return Err(Error::new(ErrorKind::BadOption(reason)).at(&group.name));
     }
-    Ok(Scores { scores, norms })
+    Ok(Scores { scores, norms: norms.to_vec() })
 }
 
 /// The L2 norm of each unit's filter, by group. Errors where a weight is NaN or infinite, naming it.
@@ -150,6 +167,16 @@ fn lengths(filters: &Array2<f64>) -> Vec<f64> {
 
 /// The filters of a group's units, a row each: slices of every constant along its filter axis, in the order of axes.
 pub fn filters(facts: &Facts<'_>, coupling: &Coupling, group: &CoupledGroup) -> Result<Array2<f64>> {
+    rows_of(facts, coupling, group, &|_| None)
+}
+
+/// The same, each slice times the factor that its weights have for it.
+fn rows_of(
+    facts: &Facts<'_>,
+    coupling: &Coupling,
+    group: &CoupledGroup,
+    factors: &dyn Fn(ValueId) -> Option<Vec<f64>>,
+) -> Result<Array2<f64>> {
     let mut rows: Vec<Vec<f64>> = vec![Vec::new(); group.units.len()];
     for (axis, value, k) in filter_axes(facts, coupling, group) {
         let Some(known) = facts.constants.get(value) else { continue };
@@ -162,13 +189,15 @@ pub fn filters(facts: &Facts<'_>, coupling: &Coupling, group: &CoupledGroup) -> 
                 Error::bad_model(format!("the weight '{name}' holds {bad}: its filters cannot be compared")).at(reader)
             );
         }
+        let factors = factors(value).filter(|f| f.len() == tensor.dims[k]);
+        let factor = |i: usize| factors.as_ref().map_or(1.0, |f| f[i]);
         let inner: usize = tensor.dims[k + 1..].iter().product();
         let outer: usize = tensor.dims[..k].iter().product();
         for (row, unit) in rows.iter_mut().zip(&group.units) {
             for &(_, i) in unit.coordinates.iter().filter(|c| c.0 == axis) {
                 for o in 0..outer {
                     let at = (o * tensor.dims[k] + i as usize) * inner;
-                    row.extend(data[at..at + inner].iter().map(|v| f64::from(*v)));
+                    row.extend(data[at..at + inner].iter().map(|v| f64::from(*v) * factor(i as usize)));
                 }
             }
         }

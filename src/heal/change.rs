@@ -1,7 +1,7 @@
 //! A reader of removed channels, fitted again in closed form from what it reads in the original: `W_K + W_R S_RK (S_KK + l I)^-1`, zeros at what is
 //! removed, and a bias that keeps the mean.
 
-use ndarray::{Array2, Axis, s};
+use ndarray::{Array1, Array2, Axis, s};
 
 use super::layer::{Kind, Layer};
 use super::moments::Moments;
@@ -50,18 +50,24 @@ pub(super) fn of_layer(net: &Network<'_>, layer: &Layer, kept: &[usize], moments
         let (width, turns) = if moments.of_patches { (layer.taps(), 1) } else { (1, layer.taps()) };
         let wide = |c: &[usize]| -> Vec<usize> { c.iter().flat_map(|c| c * width..(c + 1) * width).collect() };
         let predictor = Predictor::new(covariance, wide(&k), wide(&r))?;
-        let mut moved = |weights: &mut Array2<f64>| {
+        // Each filter counts as loud as it is behind its scale.
+        let squares = |f: usize| layer.behind.scale.get(block.filters.start + f).map_or(1.0, |a| f64::from(a * a));
+        let mut moved = |weights: &mut Array2<f64>, turns: usize| {
             let before = weights.dot(mean);
-            variance += (weights.dot(covariance) * &*weights).sum();
-            error += predictor.moved(weights);
+            let spread = (weights.dot(covariance) * &*weights).sum_axis(Axis(1));
+            let missed = predictor.moved(weights);
+            for (row, (spread, missed)) in spread.iter().zip(&missed).enumerate() {
+                variance += squares(row / turns) * spread;
+                error += squares(row / turns) * missed;
+            }
             before - weights.dot(mean)
         };
         if let Kind::Transposed(strides) = layer.kind {
             // Its channels are rows, and each place of the output has one in so many taps of a filter.
             let mut rows = matrix.slice_mut(s![block.whole.clone(), ..]);
             let mut weights = rows.t().mapv(f64::from);
-            let lost = moved(&mut weights);
-            let taps = (lost.len() / block.filters.len().max(1)).max(1);
+            let taps = (weights.nrows() / block.filters.len().max(1)).max(1);
+            let lost = moved(&mut weights, taps);
             lost.iter()
                 .enumerate()
                 .for_each(|(i, b)| bias[block.filters.start + i / taps] += (b / strides as f64) as f32);
@@ -71,7 +77,7 @@ pub(super) fn of_layer(net: &Network<'_>, layer: &Layer, kept: &[usize], moments
         for turn in 0..turns {
             let of_turn = s![block.filters.clone(), turn..;turns];
             let mut weights = matrix.slice(of_turn).mapv(f64::from);
-            let lost = moved(&mut weights);
+            let lost = moved(&mut weights, 1);
             block.filters.clone().zip(lost).for_each(|(f, b)| bias[f] += b as f32);
             matrix.slice_mut(of_turn).assign(&weights.mapv(|w| w as f32));
         }
@@ -103,17 +109,17 @@ impl Predictor {
     }
 
     /// Moves the weights of removed columns onto kept ones; `filters x columns`. Gives the squared error of what they make:
-    /// `w_R^T (S_RR - S_RK M - l M^T M) w_R`, summed over the filters.
-    fn moved(&self, weights: &mut Array2<f64>) -> f64 {
+    /// `w_R^T (S_RR - S_RK M - l M^T M) w_R`, by filter.
+    fn moved(&self, weights: &mut Array2<f64>) -> Array1<f64> {
         let gone = weights.select(Axis(1), &self.removed);
         let added = gone.dot(&self.m.t());
         let [rr, kr] = &self.parts;
-        let told = (gone.dot(&kr.t()) * &added).sum() + self.lambda * (&added * &added).sum();
+        let told = (gone.dot(&kr.t()) * &added).sum_axis(Axis(1)) + (&added * &added).sum_axis(Axis(1)) * self.lambda;
         for (c, added) in self.kept.iter().zip(added.columns()) {
             weights.column_mut(*c).scaled_add(1.0, &added);
         }
         self.removed.iter().for_each(|&c| weights.column_mut(c).fill(0.0));
-        (gone.dot(rr) * &gone).sum() - told
+        (gone.dot(rr) * &gone).sum_axis(Axis(1)) - told
     }
 }
 
@@ -129,7 +135,7 @@ mod tests {
         let before = Array2::from_shape_fn((2, 4), |(f, c)| (f as f64 - 0.5) * (c as f64 + 1.0));
         let predictor = Predictor::new(&covariance, vec![0, 2], vec![1, 3]).unwrap();
         let mut after = before.clone();
-        let error = predictor.moved(&mut after);
+        let error = predictor.moved(&mut after).sum();
         let difference = &before - &after;
         assert!((error - (difference.dot(&covariance) * &difference).sum()).abs() < 1e-9);
         assert!(after.column(1).iter().chain(after.column(3)).all(|w| *w == 0.0));
@@ -140,7 +146,7 @@ mod tests {
         let covariance = Array2::from_shape_vec((2, 2), vec![1.0, 2.0, 2.0, 4.0]).unwrap();
         let predictor = Predictor::new(&covariance, vec![0], vec![1]).unwrap();
         let mut weights = Array2::from_elem((1, 2), 1.0);
-        let error = predictor.moved(&mut weights);
+        let error = predictor.moved(&mut weights).sum();
         assert!(error < 0.01 && (weights[[0, 0]] - 3.0).abs() < 0.1);
     }
 }

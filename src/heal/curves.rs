@@ -35,6 +35,8 @@ pub struct Cost {
     pub outputs: f64,
     /// The relative error of the readers' refit, alone: `E |y - y'|^2 / E |y - mean y|^2`, the mean over the readers.
     pub readers: f64,
+    /// How many contractions come behind the readers. Each is fitted again when a cut is healed, and makes up for some of the error.
+    pub behind: usize,
 }
 
 impl Study<'_> {
@@ -58,7 +60,8 @@ impl Study<'_> {
             let nodes = readers[*t].as_deref().unwrap_or_default();
             let changes: Option<Vec<Change>> = trials[*t].levels.par_iter().map(|l| self.change(nodes, l)).collect();
             let now = tail.take().zip(changes);
-            let costs = || now.map(|(tail, changes)| costs(&tails, (&walk, range), tail, &changes)).transpose();
+            let behind = self.behind(nodes);
+            let costs = || now.map(|(tail, changes)| costs(&tails, (&walk, range), tail, (&changes, behind))).transpose();
             // What comes behind the next readers is loaded while this runs: loading takes one core.
             let (costs, next) = rayon::join(costs, || order.get(done + 1).map(|(range, _)| tails.load(range.end)));
             tail = next;
@@ -101,13 +104,16 @@ fn costs(
     tails: &Tails<'_>,
     (walk, range): (&Walk<'_>, &Range<usize>),
     mut tail: Tail,
-    changes: &[Change],
+    (changes, behind): (&[Change], usize),
 ) -> Result<Vec<Cost>> {
     let errors: Vec<f64> = changes.iter().map(Change::error).collect();
     let head = tail.head(walk, range);
     let mut measured: BTreeMap<usize, f64> = BTreeMap::new();
+    let mut top = Top::default();
     for level in levels_to_run(changes.len()).into_iter().rev() {
-        let distance = tails.distance(walk, (&head, &changes[level].given), &mut tail)?;
+        let count = top.samples(tails.truth.len());
+        let each = tails.distances(walk, (&head, &changes[level].given), (&mut tail, count))?;
+        let distance = top.distance(each);
         measured.insert(level, distance);
         if distance < NEGLIGIBLE {
             break;
@@ -115,7 +121,34 @@ fn costs(
     }
     let points: Vec<(f64, f64)> = measured.iter().map(|(l, d)| (errors[*l], *d)).collect();
     let outputs = |level: usize| measured.get(&level).copied().unwrap_or_else(|| between(&points, errors[level]));
-    Ok((0..errors.len()).map(|level| Cost { outputs: outputs(level), readers: errors[level] }).collect())
+    Ok((0..errors.len()).map(|level| Cost { outputs: outputs(level), readers: errors[level], behind }).collect())
+}
+
+/// The distances at the largest level, of all samples. At others the first half of them is run: as many times as that half is nearer there than at
+/// the largest level, all are.
+#[derive(Default)]
+struct Top(Vec<f64>);
+
+impl Top {
+    /// On how many of so many samples the next level is run.
+    fn samples(&self, all: usize) -> usize {
+        if self.0.is_empty() { all } else { all.div_ceil(2) }
+    }
+
+    /// The mean distance of all samples, from those that were run.
+    fn distance(&mut self, each: Vec<f64>) -> f64 {
+        if self.0.is_empty() {
+            self.0 = each;
+            return mean(&self.0);
+        }
+        let half = mean(&self.0[..each.len().min(self.0.len())]);
+        let share = if half > 0.0 && half.is_finite() { mean(&each) / half } else { 1.0 };
+        share * mean(&self.0)
+    }
+}
+
+fn mean(v: &[f64]) -> f64 {
+    v.iter().sum::<f64>() / v.len().max(1) as f64
 }
 
 /// The levels at which outputs are compared: of seven, the second, the fourth and the sixth.

@@ -36,9 +36,9 @@ pub(super) fn moments<'l>(
     let inputs: Vec<String> = feeds.iter().map(|f| f.name.clone()).collect();
     let mut walk = Walk::new(net, &inputs, samples, layers.clone().map(|l| l.x[0]))?;
     let mut out = BTreeMap::new();
-    for layer in layers {
+    for (number, layer) in layers.enumerate() {
         walk.advance(layer.nodes[0].index())?;
-        let at = At { before: &walk, after: &walk, layer, seed: layer.nodes[0].index() as u64, fewest: ROWS };
+        let at = At { before: &walk, after: &walk, layer, number, fewest: ROWS };
         // A ConvTranspose has no patches: its channels are rows of its weights.
         let of_patches = layer.width() <= MOST_COLUMNS && !matches!(layer.kind, Kind::Transposed(_));
         let order: Vec<usize> = (0..samples.len()).collect();

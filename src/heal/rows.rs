@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::model::Tensor;
 
 /// The fewest rows that a layer is fitted on, where there are as many.
-pub(super) const ROWS: usize = 49_152;
+pub(super) const ROWS: usize = 32_768;
 
 /// Rows wanted for each column.
 const ROWS_PER_COLUMN: usize = 10;
@@ -58,8 +58,8 @@ pub(super) struct At<'w> {
     pub before: &'w Walk<'w>,
     pub after: &'w Walk<'w>,
     pub layer: &'w Layer,
-    /// Tells the places of one layer from those of another.
-    pub seed: u64,
+    /// The number of the layer among those that are looked at, which tells its places from another's: the same in every export of a network.
+    pub number: usize,
     /// The fewest rows that are wanted.
     pub fewest: usize,
 }
@@ -138,7 +138,7 @@ impl At<'_> {
             if wanted >= rows {
                 return (0..rows).collect();
             }
-            let mut rng = ChaCha8Rng::seed_from_u64(self.seed << 32 | sample as u64);
+            let mut rng = ChaCha8Rng::seed_from_u64((self.number as u64) << 32 | sample as u64);
             let mut places = index::sample(&mut rng, rows, wanted).into_vec();
             places.sort_unstable();
             places

@@ -52,7 +52,7 @@ pub(super) fn heal(case: &Case<'_>, refits: bool) -> Result<Healed> {
         match found {
             Found::Skipped(error) => healed.layers.push(error.clone()),
             Found::Layer(layer) => {
-                let error = walks.heal(layer, refits, &mut healed.edits)?;
+                let error = walks.heal((done, layer), refits, &mut healed.edits)?;
                 done += 1;
                 let errors = Some([error.before, error.after]);
                 (case.watch)(Step { stage: "heal", name: &layer.name, done, of, errors });
@@ -96,13 +96,12 @@ struct Walks<'n> {
 }
 
 impl Walks<'_> {
-    fn heal(&mut self, layer: &Layer, refits: bool, edits: &mut Vec<Edit>) -> Result<LayerError> {
+    fn heal(&mut self, (number, layer): (usize, &Layer), refits: bool, edits: &mut Vec<Edit>) -> Result<LayerError> {
         let made = |v: ValueId| self.before.net.graph.producer(v).map_or(0, |n| n.id.index() + 1);
         let to = asked(layer, 0).into_iter().map(made).max().unwrap_or(0);
         self.before.advance(to)?;
         self.after.advance(layer.nodes[1].index())?;
-        let at =
-            At { before: &self.before, after: &self.after, layer, seed: layer.nodes[1].index() as u64, fewest: ROWS };
+        let at = At { before: &self.before, after: &self.after, layer, number, fewest: ROWS };
         let solved = match layer.kind {
             Kind::Transposed(_) => transposed::fold(&at)?,
             _ => solve(&at, refits)?,

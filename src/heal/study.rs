@@ -1,6 +1,6 @@
 //! What a network makes of samples, looked at once: which contractions read what could go, and what they read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::Get;
@@ -11,7 +11,7 @@ use super::network::Network;
 use super::prior::MOST_CHANNELS;
 use crate::cost;
 use crate::error::Result;
-use crate::model::{Model, NodeId, Removed, Tensor};
+use crate::model::{Model, NodeId, Removed, Tensor, ValueId};
 use crate::runtime::Feed;
 
 /// Samples from which the readers are fitted.
@@ -86,6 +86,21 @@ impl<'m> Study<'m> {
     pub(super) fn range(&self, readers: &[NodeId]) -> Option<Range<usize>> {
         let end = readers.iter().filter_map(|id| Some(self.layers.get(id)?.end())).max()?;
         Some(readers.first()?.index()..end)
+    }
+
+    /// How many contractions see what some of them make.
+    pub(super) fn behind(&self, readers: &[NodeId]) -> usize {
+        let net = &self.net;
+        let mut seen: BTreeSet<ValueId> = BTreeSet::new();
+        let mut count = 0;
+        for node in net.graph.nodes().iter().filter(|n| !net.known.covers(n)) {
+            let sees = net.reads(node).iter().any(|v| seen.contains(v));
+            if sees || readers.contains(&node.id) {
+                seen.extend(node.outputs.iter().flatten());
+                count += usize::from(sees && node.contracts() && !readers.contains(&node.id));
+            }
+        }
+        count
     }
 
     /// On how many samples outputs are compared: as many as the work allows of running, for each group, all that is behind its readers.

@@ -53,8 +53,13 @@ impl Tails<'_> {
         self.net.load(segment, &Given::new(), &like.iter().collect::<Vec<_>>())
     }
 
-    /// The mean distance of the outputs, where the head runs with what is given. Errors where either does not run.
-    pub(super) fn distance(&self, walk: &Walk<'_>, (head, given): (&Segment, &Given), tail: &mut Tail) -> Result<f64> {
+    /// The distances of the outputs of the first so many samples, where the head runs with what is given. Errors where either does not run.
+    pub(super) fn distances(
+        &self,
+        walk: &Walk<'_>,
+        (head, given): (&Segment, &Given),
+        (tail, count): (&mut Tail, usize),
+    ) -> Result<Vec<f64>> {
         let made = walk.run(head, given)?;
         let value = |v: ValueId, i: usize| match head.makes.iter().position(|m| *m == v) {
             Some(k) => Ok(made[k][i].clone()),
@@ -72,9 +77,9 @@ impl Tails<'_> {
             let made: Vec<Tensor> = self.outputs.iter().filter_map(in_order).collect();
             Ok(distance(&self.truth[i], &made))
         };
-        let each = in_order((0..self.truth.len()).into_par_iter().map(one))?;
+        let each = in_order((0..self.truth.len().min(count)).into_par_iter().map(one))?;
         tail.loaded = Some(loaded);
-        Ok(each.iter().sum::<f64>() / each.len().max(1) as f64)
+        Ok(each)
     }
 }
 

@@ -24,6 +24,10 @@ impl Criterion for SurgeonAndMedian {
         true
     }
 
+    fn sees_normalized(&self) -> bool {
+        true
+    }
+
     /// Those of the geometric median where nothing is measured.
     fn scores(&self, units: &Units<'_>) -> Vec<f64> {
         let Some(measured) = units.measured else { return distance_sums(units.filters) };

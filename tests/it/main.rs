@@ -9,6 +9,7 @@ mod compare;
 mod criteria;
 mod data;
 mod explain;
+mod exports;
 mod files;
 mod gates;
 mod generated;

@@ -10,6 +10,7 @@ use crate::error::{ErrorKind, Result};
 use crate::heal::{Cost, Heard, Step, Study, Trial};
 use crate::model::Removed;
 use crate::pipeline::evaluate::Data;
+use crate::pipeline::heal::How;
 use crate::pipeline::{Analysis, PruneOptions, What};
 use crate::plan::{Choice, Decision, ErrorCurves, Level, decide, levels_to_measure};
 use crate::score::{MEASURED, Measured, Ranking};
@@ -24,6 +25,10 @@ const POWER: f64 = 1.3;
 
 /// How many times what a residual stream costs counts: every layer that could make up for it reads and writes it.
 const RESIDUAL: f64 = 16.0;
+
+/// The share of an error that each contraction behind it, fitted again, makes up for: of an error with `n` of them behind it `1 / (1 + n REPAIR)`
+/// is left.
+const REPAIR: f64 = 0.05;
 
 /// A choice that samples may have a say in.
 pub(in crate::pipeline) struct Splitting<'a> {
@@ -131,7 +136,9 @@ impl Splitting<'_> {
         for (levels, costs) in measured {
             let groups = &levels[0].groups;
             let factor = if groups.iter().any(|&g| self.coupling.groups[g].residual) { RESIDUAL } else { 1.0 };
-            let cost = |c: &Cost| factor * (c.outputs + READERS * c.readers).powf(POWER);
+            let repair = if self.options.heal.how == How::None { 0.0 } else { REPAIR };
+            let left = |c: &Cost| factor / (1.0 + repair * c.behind as f64);
+            let cost = |c: &Cost| left(c) * (c.outputs + READERS * c.readers).powf(POWER);
             let points = levels.iter().zip(costs);
             out.insert(groups, points.filter_map(|(l, c)| Some((l.share(self.coupling)?, cost(c)))).collect());
         }
