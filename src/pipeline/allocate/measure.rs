@@ -28,7 +28,7 @@ const RESIDUAL: f64 = 16.0;
 
 /// The share of an error that each contraction behind it, fitted again, makes up for: of an error with `n` of them behind it `1 / (1 + n REPAIR)`
 /// is left.
-const REPAIR: f64 = 0.05;
+const REPAIR: f64 = 0.1;
 
 /// A choice that samples may have a say in.
 pub(in crate::pipeline) struct Splitting<'a> {
