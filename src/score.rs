@@ -142,10 +142,7 @@ pub fn score(facts: &Facts<'_>, coupling: &Coupling, ranking: &Ranking) -> Resul
     }))
 }
 
-fn score_group(
-    (group, filters, norms): (&CoupledGroup, &Array2<f64>, &[f64]),
-    ranking: &Ranking,
-) -> Result<Scores> {
+fn score_group((group, filters, norms): (&CoupledGroup, &Array2<f64>, &[f64]), ranking: &Ranking) -> Result<Scores> {
     let measured = ranking.measured_of(group.id);
     let scores = ranking.criterion.scores(&Units { group, filters, norms, measured, ranking });
     if scores.len() != norms.len() || scores.iter().any(|s| s.is_nan()) {

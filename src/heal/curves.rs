@@ -61,7 +61,8 @@ impl Study<'_> {
             let changes: Option<Vec<Change>> = trials[*t].levels.par_iter().map(|l| self.change(nodes, l)).collect();
             let now = tail.take().zip(changes);
             let behind = self.behind(nodes);
-            let costs = || now.map(|(tail, changes)| costs(&tails, (&walk, range), tail, (&changes, behind))).transpose();
+            let costs =
+                || now.map(|(tail, changes)| costs(&tails, (&walk, range), tail, (&changes, behind))).transpose();
             // What comes behind the next readers is loaded while this runs: loading takes one core.
             let (costs, next) = rayon::join(costs, || order.get(done + 1).map(|(range, _)| tails.load(range.end)));
             tail = next;
