@@ -143,8 +143,9 @@ impl Top {
             return mean(&self.0);
         }
         let half = mean(&self.0[..each.len().min(self.0.len())]);
-        let share = if half > 0.0 && half.is_finite() { mean(&each) / half } else { 1.0 };
-        share * mean(&self.0)
+        // Where the largest level tells nothing, the half speaks for all.
+        let scale = if half > 0.0 && half.is_finite() { mean(&self.0) / half } else { 1.0 };
+        mean(&each) * scale
     }
 }
 
@@ -184,6 +185,17 @@ mod tests {
         assert!((between(&measured, 0.2) - 0.6).abs() < 1e-12);
         assert!((between(&measured, 0.5) - 2.0).abs() < 1e-12);
         assert_eq!(between(&[], 0.5), 0.0);
+    }
+
+    #[test]
+    fn half_of_the_samples_tell_what_share_of_the_largest_error_is_left() {
+        let mut top = Top::default();
+        assert_eq!((top.samples(5), top.distance(vec![4.0, 8.0, 6.0, 1.0, 1.0])), (5, 4.0));
+        // The first three are 6 away there, and a quarter of that here.
+        assert_eq!((top.samples(5), top.distance(vec![1.0, 2.0, 1.5])), (3, 1.0));
+        assert_eq!(top.distance(vec![0.0; 3]), 0.0);
+        assert_eq!(Top(vec![f64::INFINITY; 4]).distance(vec![0.5; 2]), 0.5);
+        assert_eq!(Top(vec![0.0; 4]).distance(vec![0.0; 2]), 0.0);
     }
 
     #[test]

@@ -32,4 +32,5 @@ fn of_node(facts: &Facts<'_>, node: &Node<'_>) -> Option<Vec<f64>> {
     let epsilon = node.proto.attr("epsilon").and_then(|a| a.f).unwrap_or(1e-5);
     let one = |(scale, var): (f32, f32)| f64::from(scale) / f64::from(var + epsilon).sqrt();
     Some(vector(1)?.into_iter().zip(vector(4)?).map(one).collect())
+        .filter(|f: &Vec<f64>| f.iter().all(|v| v.is_finite()))
 }
