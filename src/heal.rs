@@ -102,7 +102,7 @@ pub type Get<'a> = &'a (dyn Fn(usize) -> Result<Vec<Tensor>> + Sync);
 /// How far healing is.
 #[derive(Debug, Clone, Copy)]
 pub struct Step<'a> {
-    /// What is being done: `rank`, `measure`, `heal`.
+    /// What is being done: `rank`, `measure`, `rehearse`, `heal`.
     pub stage: &'static str,
     /// The layer, or the group, that is done.
     pub name: &'a str,

@@ -7,13 +7,13 @@ use rayon::prelude::*;
 
 use super::Step;
 use super::change::{self, Change};
+use super::distance::{Apart, distance};
 use super::layer::Both;
-use super::network::Network;
 use super::study::{LEVELS_RUN, Study};
 use super::tails::{Tail, Tails};
 use super::walk::Walk;
 use crate::error::Result;
-use crate::model::{NodeId, Removed, Tensor, ValueId};
+use crate::model::{NodeId, Removed};
 
 /// Units of a group, or of groups that are tied, that go together: level by level, more at each.
 #[derive(Debug, Clone)]
@@ -30,7 +30,7 @@ const NEGLIGIBLE: f64 = 2e-3;
 /// What a level was measured to cost.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cost {
-    /// How far the outputs are from the original's: the squared error over the variance, the mean over some samples and over the outputs; of rows of
+    /// How far the outputs are from the original's: the squared error over the variance, of some samples, the mean over the outputs; of rows of
     /// scores, that of the logarithms of their probabilities.
     pub outputs: f64,
     /// The relative error of the readers' refit, alone: `E |y - y'|^2 / E |y - mean y|^2`, the mean over the readers.
@@ -49,10 +49,8 @@ impl Study<'_> {
         let mut order: Vec<(Range<usize>, usize)> =
             readers.iter().enumerate().filter_map(|(t, nodes)| Some((self.range(nodes.as_ref()?)?, t))).collect();
         order.sort_by_key(|(range, _)| range.start);
-        let outputs: Vec<ValueId> = net.graph.value_ids().filter(|&v| net.graph.value(v).is_output).collect();
-        let mut walk = Walk::new(net, &self.inputs, &self.compared, outputs.iter().copied())?;
-        let truth = truth(net, &self.inputs, &self.compared, &outputs)?;
-        let tails = Tails { net, outputs: &outputs, truth: &truth };
+        let mut walk = Walk::new(net, &self.inputs, &self.compared, self.outputs.iter().copied())?;
+        let tails = Tails { net, outputs: &self.outputs, truth: &self.truth };
         let (of, mut out) = (order.len(), vec![None; trials.len()]);
         let mut tail = order.first().map(|(range, _)| tails.load(range.end));
         for (done, (range, t)) in order.iter().enumerate() {
@@ -87,19 +85,6 @@ impl Study<'_> {
     }
 }
 
-/// What the original makes of each sample.
-fn truth(
-    net: &Network<'_>,
-    inputs: &[String],
-    samples: &[Vec<Tensor>],
-    outputs: &[ValueId],
-) -> Result<Vec<Vec<Tensor>>> {
-    let mut walk = Walk::new(net, inputs, samples, outputs.iter().copied())?;
-    walk.advance(net.graph.nodes().len())?;
-    let by_output = outputs.iter().map(|v| walk.get(*v)).collect::<Result<Vec<_>>>()?;
-    Ok((0..samples.len()).map(|i| by_output.iter().map(|o| o[i].clone()).collect()).collect())
-}
-
 /// The costs of one trial.
 fn costs(
     tails: &Tails<'_>,
@@ -125,10 +110,10 @@ fn costs(
     Ok((0..errors.len()).map(|level| Cost { outputs: outputs(level), readers: errors[level], behind }).collect())
 }
 
-/// The distances at the largest level, of all samples. At others the first half of them is run: as many times as that half is nearer there than at
-/// the largest level, all are.
+/// How far all samples are at the largest level. At others the first half of them is run: as many times as that half is nearer there than at the
+/// largest level, all are.
 #[derive(Default)]
-struct Top(Vec<f64>);
+struct Top(Vec<Apart>);
 
 impl Top {
     /// On how many of so many samples the next level is run.
@@ -136,21 +121,17 @@ impl Top {
         if self.0.is_empty() { all } else { all.div_ceil(2) }
     }
 
-    /// The mean distance of all samples, from those that were run.
-    fn distance(&mut self, each: Vec<f64>) -> f64 {
+    /// The distance of all samples, from those that were run.
+    fn distance(&mut self, each: Vec<Apart>) -> f64 {
         if self.0.is_empty() {
             self.0 = each;
-            return mean(&self.0);
+            return distance(&self.0);
         }
-        let half = mean(&self.0[..each.len().min(self.0.len())]);
+        let half = distance(&self.0[..each.len().min(self.0.len())]);
         // Where the largest level tells nothing, the half speaks for all.
-        let scale = if half > 0.0 && half.is_finite() { mean(&self.0) / half } else { 1.0 };
-        mean(&each) * scale
+        let scale = if half > 0.0 && half.is_finite() { distance(&self.0) / half } else { 1.0 };
+        distance(&each) * scale
     }
-}
-
-fn mean(v: &[f64]) -> f64 {
-    v.iter().sum::<f64>() / v.len().max(1) as f64
 }
 
 /// The levels at which outputs are compared: of seven, the second, the fourth and the sixth.
@@ -187,15 +168,19 @@ mod tests {
         assert_eq!(between(&[], 0.5), 0.0);
     }
 
+    fn apart(errors: &[f64]) -> Vec<Apart> {
+        errors.iter().map(|e| vec![[*e, 1.0]]).collect()
+    }
+
     #[test]
     fn half_of_the_samples_tell_what_share_of_the_largest_error_is_left() {
         let mut top = Top::default();
-        assert_eq!((top.samples(5), top.distance(vec![4.0, 8.0, 6.0, 1.0, 1.0])), (5, 4.0));
+        assert_eq!((top.samples(5), top.distance(apart(&[4.0, 8.0, 6.0, 1.0, 1.0]))), (5, 4.0));
         // The first three are 6 away there, and a quarter of that here.
-        assert_eq!((top.samples(5), top.distance(vec![1.0, 2.0, 1.5])), (3, 1.0));
-        assert_eq!(top.distance(vec![0.0; 3]), 0.0);
-        assert_eq!(Top(vec![f64::INFINITY; 4]).distance(vec![0.5; 2]), 0.5);
-        assert_eq!(Top(vec![0.0; 4]).distance(vec![0.0; 2]), 0.0);
+        assert_eq!((top.samples(5), top.distance(apart(&[1.0, 2.0, 1.5]))), (3, 1.0));
+        assert_eq!(top.distance(apart(&[0.0; 3])), 0.0);
+        assert_eq!(Top(apart(&[f64::INFINITY; 4])).distance(apart(&[0.5; 2])), 0.5);
+        assert_eq!(Top(apart(&[0.0; 4])).distance(apart(&[0.0; 2])), 0.0);
     }
 
     #[test]

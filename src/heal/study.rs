@@ -3,16 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use rayon::prelude::*;
+
 use super::Get;
+use super::distance::{apart, distance};
 use super::layer::{Both, Layer};
 use super::memory;
 use super::moments::{Moments, moments};
 use super::network::Network;
 use super::prior::MOST_CHANNELS;
+use super::walk::Walk;
 use crate::cost;
 use crate::error::Result;
 use crate::model::{Model, NodeId, Removed, Tensor, ValueId};
-use crate::runtime::Feed;
+use crate::parallel::in_order;
+use crate::runtime::{Feed, Session};
 
 /// Samples from which the readers are fitted.
 const FITTED: usize = 384;
@@ -35,6 +40,10 @@ pub struct Study<'m> {
     pub(super) moments: BTreeMap<NodeId, Moments>,
     /// Samples on which outputs are compared: others than those that contractions are fitted on, where there are two or more.
     pub(super) compared: Vec<Vec<Tensor>>,
+    pub(super) outputs: Vec<ValueId>,
+    /// What the network makes of each sample that is compared on.
+    pub(super) truth: Vec<Vec<Tensor>>,
+    feeds: Vec<Feed>,
 }
 
 impl<'m> Study<'m> {
@@ -46,8 +55,17 @@ impl<'m> Study<'m> {
         (fit, get): (&Range<usize>, Get<'_>),
     ) -> Result<Self> {
         let net = Network::new(model, feeds)?;
-        let inputs = feeds.iter().map(|f| f.name.clone()).collect();
-        let mut study = Self { net, inputs, layers: BTreeMap::new(), moments: BTreeMap::new(), compared: Vec::new() };
+        let outputs = net.graph.value_ids().filter(|&v| net.graph.value(v).is_output).collect();
+        let mut study = Self {
+            net,
+            inputs: feeds.iter().map(|f| f.name.clone()).collect(),
+            layers: BTreeMap::new(),
+            moments: BTreeMap::new(),
+            compared: Vec::new(),
+            outputs,
+            truth: Vec::new(),
+            feeds: feeds.to_vec(),
+        };
         for removed in groups {
             study.add_readers(removed);
         }
@@ -57,7 +75,25 @@ impl<'m> Study<'m> {
         let compared = samples.split_off(samples.len() - (samples.len() / 2).min(count));
         study.moments = moments(net, feeds, &samples, study.layers.values())?;
         study.compared = if compared.is_empty() { samples } else { compared };
+        study.truth = study.makes()?;
         Ok(study)
+    }
+
+    /// What the network makes of each sample that is compared on.
+    fn makes(&self) -> Result<Vec<Vec<Tensor>>> {
+        let mut walk = Walk::new(&self.net, &self.inputs, &self.compared, self.outputs.iter().copied())?;
+        walk.advance(self.net.graph.nodes().len())?;
+        let by_output = self.outputs.iter().map(|v| walk.get(*v)).collect::<Result<Vec<_>>>()?;
+        Ok((0..self.compared.len()).map(|i| by_output.iter().map(|o| o[i].clone()).collect()).collect())
+    }
+
+    /// How far another model's outputs are from the network's, on the samples that are compared on: as [`super::Cost::outputs`] measures it. The
+    /// model has the same inputs and outputs, and computes in float32. Errors where it cannot be run.
+    pub fn distance(&self, model: &Model) -> Result<f64> {
+        let names: Vec<String> = self.outputs.iter().map(|v| self.net.graph.name(*v).to_owned()).collect();
+        let session = Session::load(model, &self.feeds, &names)?;
+        let one = |(inputs, truth): (&Vec<Tensor>, &Vec<Tensor>)| Ok(apart(truth, &session.run(inputs)?));
+        Ok(distance(&in_order(self.compared.par_iter().zip(&self.truth).map(one))?))
     }
 
     fn add_readers(&mut self, removed: &[Removed]) {

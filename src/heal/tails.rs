@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::distance::distance;
+use super::distance::{Apart, apart};
 use super::network::{Given, Network, Segment};
 use super::walk::Walk;
 use crate::error::Result;
@@ -53,13 +53,13 @@ impl Tails<'_> {
         self.net.load(segment, &Given::new(), &like.iter().collect::<Vec<_>>())
     }
 
-    /// The distances of the outputs of the first so many samples, where the head runs with what is given. Errors where either does not run.
+    /// How far the outputs of the first so many samples are, where the head runs with what is given. Errors where either does not run.
     pub(super) fn distances(
         &self,
         walk: &Walk<'_>,
         (head, given): (&Segment, &Given),
         (tail, count): (&mut Tail, usize),
-    ) -> Result<Vec<f64>> {
+    ) -> Result<Vec<Apart>> {
         let made = walk.run(head, given)?;
         let value = |v: ValueId, i: usize| match head.makes.iter().position(|m| *m == v) {
             Some(k) => Ok(made[k][i].clone()),
@@ -75,7 +75,7 @@ impl Tails<'_> {
             let outputs = loaded.0.run(&reads(i)?)?;
             let in_order = |v: &ValueId| tail.segment.makes.iter().position(|m| m == v).map(|k| outputs[k].clone());
             let made: Vec<Tensor> = self.outputs.iter().filter_map(in_order).collect();
-            Ok(distance(&self.truth[i], &made))
+            Ok(apart(&self.truth[i], &made))
         };
         let each = in_order((0..self.truth.len().min(count)).into_par_iter().map(one))?;
         tail.loaded = Some(loaded);

@@ -7,6 +7,7 @@ use crate::plan::{Budget, Choice};
 
 mod measure;
 mod rank;
+mod rehearse;
 
 pub(super) use measure::Splitting;
 pub use rank::Rank;

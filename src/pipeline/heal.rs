@@ -71,7 +71,7 @@ impl How {
     }
 
     /// The methods to try, one after the other until one helps: the one that was asked for, then those that are weaker.
-    fn methods(self, basis: Basis) -> Result<Vec<&'static dyn Method>> {
+    pub(super) fn methods(self, basis: Basis) -> Result<Vec<&'static dyn Method>> {
         let first = match (self, basis) {
             (Self::None, _) => return Ok(Vec::new()),
             (Self::With(method), _) => method,

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::rank::{self, Rank};
+use super::rehearse::Rehearsal;
 use crate::couple::{Coupling, Gone, Unit};
-use crate::error::{ErrorKind, Result};
-use crate::heal::{Cost, Heard, Step, Study, Trial};
+use crate::error::{Error, ErrorKind, Result};
+use crate::heal::{Cost, Heard, Method, Step, Study, Trial};
 use crate::model::Removed;
 use crate::pipeline::evaluate::Data;
-use crate::pipeline::heal::How;
-use crate::pipeline::{Analysis, PruneOptions, What};
+use crate::pipeline::{Analysis, Form, PruneOptions, What};
 use crate::plan::{Choice, Decision, ErrorCurves, Level, decide, levels_to_measure};
 use crate::score::{MEASURED, Measured, Ranking};
 use crate::verify;
@@ -26,9 +26,9 @@ const POWER: f64 = 1.3;
 /// How many times what a residual stream costs counts: every layer that could make up for it reads and writes it.
 const RESIDUAL: f64 = 16.0;
 
-/// The share of an error that each contraction behind it, fitted again, makes up for: of an error with `n` of them behind it `1 / (1 + n REPAIR)`
-/// is left.
-const REPAIR: f64 = 0.1;
+/// The share of an error that each contraction behind it, fitted again, may make up for: of an error with `n` of them behind it `1 / (1 + n REPAIR)`
+/// is left then. Which of these it is, a rehearsal tells.
+const REPAIRS: [f64; 2] = [0.1, 0.0];
 
 /// A choice that samples may have a say in.
 pub(in crate::pipeline) struct Splitting<'a> {
@@ -46,6 +46,9 @@ struct Asked {
     /// In which order units go.
     order: bool,
 }
+
+/// Levels of a group, or of groups that are tied, and what each costs.
+type Measurement = (Vec<Level>, Vec<Cost>);
 
 impl Splitting<'_> {
     /// Decides what goes, with the order of units and the errors of groups measured where that is asked for. Gives what decided it, too. Errors
@@ -91,9 +94,34 @@ impl Splitting<'_> {
         let study = Study::new(&original, &feeds, &all, (&samples.fit, &|i| samples.get(i)))?;
         let ranking = if asked.order { self.ranked(choice, &study)? } else { choice.ranking.clone() };
         let choice = Choice { ranking, ..choice.clone() };
-        let curves = if asked.costs { Some(self.curves(&self.costs(&choice, &study)?)) } else { None };
-        let decision = decide(&facts, self.coupling, &choice, curves.as_ref())?;
+        let decision = match asked.costs {
+            true => {
+                let costs = self.costs(&choice, &study)?;
+                let original = (&original, feeds.as_slice());
+                let rehearsal =
+                    |method| Rehearsal { splitting: self, method, original, samples: &samples, study: &study };
+                self.split(&choice, &costs, self.method()?.map(rehearsal))?
+            }
+            false => decide(&facts, self.coupling, &choice, None)?,
+        };
         Ok((decision, What::Choose(choice)))
+    }
+
+    /// What will heal, if anything will.
+    fn method(&self) -> Result<Option<&'static dyn Method>> {
+        let methods = self.options.heal.how.methods(self.data.basis())?;
+        Ok(methods.first().copied().filter(|_| self.options.form == Form::Hard))
+    }
+
+    /// Splits the budget by measured costs: without healing as they are, else by what is nearest once it is healed.
+    fn split(&self, choice: &Choice, costs: &[Measurement], rehearsal: Option<Rehearsal<'_>>) -> Result<Decision> {
+        let facts = self.analysis.facts();
+        let by = |repair: f64| decide(&facts, self.coupling, choice, Some(&self.curves(costs, repair)));
+        let Some(rehearsal) = rehearsal else { return by(0.0) };
+        let mut splits: Vec<Decision> = REPAIRS.into_iter().map(by).collect::<Result<_>>()?;
+        splits.dedup();
+        let only = if splits.len() == 1 { splits.pop() } else { rehearsal.nearest(splits)? };
+        only.ok_or_else(|| Error::internal("a budget that is not split"))
     }
 
     /// By a criterion that is measured, with what samples tell of every group.
@@ -111,7 +139,7 @@ impl Splitting<'_> {
     }
 
     /// What each level costs, by the groups that it takes units from.
-    fn costs(&self, choice: &Choice, study: &Study<'_>) -> Result<Vec<(Vec<Level>, Vec<Cost>)>> {
+    fn costs(&self, choice: &Choice, study: &Study<'_>) -> Result<Vec<Measurement>> {
         let facts = self.analysis.facts();
         let mut of: Vec<Vec<Level>> = Vec::new();
         for level in levels_to_measure(&facts, self.coupling, choice)? {
@@ -130,13 +158,12 @@ impl Splitting<'_> {
         Ok(of.into_iter().zip(costs).filter_map(|(levels, costs)| Some((levels, costs?))).collect())
     }
 
-    /// Costs as they are to be added up.
-    fn curves(&self, measured: &[(Vec<Level>, Vec<Cost>)]) -> ErrorCurves {
+    /// Costs as they are to be added up, where each contraction behind makes up for that share of them.
+    fn curves(&self, measured: &[Measurement], repair: f64) -> ErrorCurves {
         let mut out = ErrorCurves::default();
         for (levels, costs) in measured {
             let groups = &levels[0].groups;
             let factor = if groups.iter().any(|&g| self.coupling.groups[g].residual) { RESIDUAL } else { 1.0 };
-            let repair = if self.options.heal.how == How::None { 0.0 } else { REPAIR };
             let left = |c: &Cost| factor / (1.0 + repair * c.behind as f64);
             let cost = |c: &Cost| left(c) * (c.outputs + READERS * c.readers).powf(POWER);
             let points = levels.iter().zip(costs);
