@@ -16,7 +16,7 @@ pub(super) fn apart(before: &[Tensor], after: &[Tensor]) -> Apart {
 /// The distance over some samples: of each output the sum of its errors over the sum of what they are measured by, the mean over the outputs.
 pub(super) fn distance(samples: &[Apart]) -> f64 {
     let outputs = samples.first().map_or(0, Vec::len);
-    let sum = |output: usize, k: usize| samples.iter().map(|s| s[output][k]).sum::<f64>();
+    let sum = |output: usize, k: usize| samples.iter().filter_map(|s| Some(s.get(output)?[k])).sum::<f64>();
     (0..outputs).map(|o| relative(sum(o, 0), sum(o, 1))).sum::<f64>() / outputs.max(1) as f64
 }
 
@@ -77,6 +77,7 @@ mod tests {
         assert!((d - 1.0).abs() < 1e-9);
         assert_eq!(of(&map(&[0.0; 4]), &map(&[f32::NAN, 0.0, 0.0, 0.0])), f64::INFINITY);
     }
+
     #[test]
     fn a_sample_with_nothing_in_it_does_not_speak_for_all() {
         let map = |v: &[f32]| vec![Tensor::from_floats(vec![1, 2, 2], v)];

@@ -18,6 +18,9 @@ use crate::verify;
 /// Samples that a rehearsal fits on, none of which it is compared on: the study has others for that.
 const FITTED: usize = 32;
 
+/// By what share a later split must end nearer than an earlier one: closer ones cannot be told apart by so few samples.
+const MARGIN: f64 = 0.03;
+
 /// What rehearsals go by.
 pub(super) struct Rehearsal<'a> {
     pub splitting: &'a Splitting<'a>,
@@ -29,7 +32,7 @@ pub(super) struct Rehearsal<'a> {
 }
 
 impl Rehearsal<'_> {
-    /// The split that ends nearest; of equal ones the first, and where none can be rehearsed, too. Errors where a sample is broken.
+    /// The split that ends nearest; of those that cannot be told apart the first, and where none can be rehearsed, too. Errors where a sample is broken.
     pub(super) fn nearest(&self, splits: Vec<Decision>) -> Result<Option<Decision>> {
         let distances: Vec<f64> =
             in_order(splits.par_iter().enumerate().map(|(number, split)| match self.distance(split, number == 0) {
@@ -37,7 +40,7 @@ impl Rehearsal<'_> {
                 distance => distance,
             }))?;
         let all = distances.into_iter().zip(splits);
-        let nearer = |a: (f64, Decision), b: (f64, Decision)| if b.0 < a.0 { b } else { a };
+        let nearer = |a: (f64, Decision), b: (f64, Decision)| if b.0 < a.0 * (1.0 - MARGIN) { b } else { a };
         Ok(all.reduce(nearer).map(|(_, split)| split))
     }
 
