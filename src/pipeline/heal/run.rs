@@ -13,6 +13,12 @@ use crate::pipeline::{Form, stamp, summary};
 use crate::report::{self as data, Clock, HealScore, HealedLayer};
 use crate::verify::{self, Fidelity, Pair, Values};
 
+/// Samples that are looked at before anything is fitted.
+const LOOKED_AT: usize = 32;
+
+/// Outputs that are no further from the original's cannot be told from them.
+const UNTOUCHED: f64 = 1e-7;
+
 /// A cut model that may be healed.
 pub(in crate::pipeline) struct Healing<'a> {
     pub cut: Cut<'a>,
@@ -98,6 +104,10 @@ impl Healing<'_> {
             said.reason = Some("of one sample, none is left to fit on: give more".into());
             return Ok(None);
         }
+        if self.is_untouched(&samples, start)? {
+            said.reason = Some("the cut does not change the outputs: there is nothing to make up for".into());
+            return Ok(None);
+        }
         let mut reasons = Vec::new();
         let mut better = None;
         for method in self.cut.options.heal.how.methods(basis)? {
@@ -111,6 +121,19 @@ impl Healing<'_> {
         }
         said.reason = Some(reasons.join("; ")).filter(|r| !r.is_empty());
         Ok(better)
+    }
+
+    /// Whether the unhealed model's outputs are the original's, as far as the first judging samples tell; then all are compared.
+    fn is_untouched(&self, samples: &Unlabelled<'_>, start: &mut Option<Start>) -> Result<bool> {
+        let judge = &samples.judge;
+        let few = judge.start..judge.end.min(judge.start + LOOKED_AT);
+        let start = self.start(samples, start)?;
+        let compared = |range| verify::fidelity(&start.pair, range, |i| samples.get(i));
+        if few.is_empty() || compared(few)?.distance().abs() >= UNTOUCHED {
+            return Ok(false);
+        }
+        start.fidelity = Some(compared(judge.clone())?);
+        Ok(true)
     }
 
     /// Heals by one method; `Err`: why what it makes is not taken. Errors where it cannot do its work.
@@ -178,21 +201,26 @@ impl Healing<'_> {
         samples: &Unlabelled<'_>,
         start: &mut Option<Start>,
     ) -> Result<(Pair, Fidelity)> {
-        let runs = self.data.runs(samples.judge.len());
-        let start = match start {
-            Some(start) => start,
-            None => {
-                let feeds = &self.cut.analysis.shapes.feeds;
-                let pair = Pair::load(self.cut.analysis.graph.model(), &self.unhealed.model, feeds, runs)?;
-                start.insert(Start { pair, fidelity: None })
-            }
-        };
-        let pair = start.pair.beside(healed, runs)?;
+        let start = self.start(samples, start)?;
+        let pair = start.pair.beside(healed, self.data.runs(samples.judge.len()))?;
         let pairs = if start.fidelity.is_some() { vec![&pair] } else { vec![&pair, &start.pair] };
         let mut all = verify::fidelities(&pairs, samples.judge.clone(), |i| samples.get(i))?.into_iter();
         let fidelity = all.next().ok_or_else(|| Error::internal("a pair without a fidelity"))?;
         start.fidelity = start.fidelity.take().or(all.next());
         Ok((pair, fidelity))
+    }
+
+    /// The unhealed model beside the original, loaded where it was not yet.
+    fn start<'s>(&self, samples: &Unlabelled<'_>, start: &'s mut Option<Start>) -> Result<&'s mut Start> {
+        match start {
+            Some(start) => Ok(start),
+            None => {
+                let feeds = &self.cut.analysis.shapes.feeds;
+                let runs = self.data.runs(samples.judge.len());
+                let pair = Pair::load(self.cut.analysis.graph.model(), &self.unhealed.model, feeds, runs)?;
+                Ok(start.insert(Start { pair, fidelity: None }))
+            }
+        }
     }
 
     /// Whether an error is of what the user gave, or of where the result goes, and not of the healing.
