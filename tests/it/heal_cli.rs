@@ -4,7 +4,7 @@
 use std::sync::Mutex;
 
 use secateur::Model;
-use secateur::build::{Conv, GraphBuilder, Op};
+use secateur::build::{GraphBuilder, Op};
 use secateur::error::ErrorKind;
 use secateur::heal::Step;
 use secateur::model::Tensor;
@@ -14,7 +14,7 @@ use secateur::plan::Choice;
 use secateur::report::Report;
 
 use crate::cli::{Folder, fails, model, model as model_path, report, run, testdata, text};
-use crate::support::{constant, digits, edited, foreign, set_constant};
+use crate::support::{constant, digits, edited, foreign, network, set_constant};
 
 mod outside;
 
@@ -99,23 +99,24 @@ fn a_method_that_cannot_do_its_work_leaves_the_unhealed_file() {
 #[test]
 fn where_the_cut_changes_nothing_no_method_is_asked() {
     static METHOD: Broken = Broken(|| ErrorKind::Runtime("it was asked".into()));
-    let mut g = GraphBuilder::new(17);
-    let x = g.input("x", &[1, 3, 16, 16]);
-    let y = g.conv(&x, "/a", Conv::square(8, 3).pad(1).no_bias());
-    let y = g.relu(&y, "/a/Relu");
-    let y = g.conv(&y, "/b", Conv::square(6, 3).pad(1));
-    g.output(&y);
-    let whole = g.model().unwrap();
-    let name = whole.proto().graph.as_ref().unwrap().initializer[0].name().to_owned();
-    let weights = constant(whole.proto(), &name).unwrap();
+    let whole = network(17, |g, stem| {
+        let pooled = g.global_average_pool(stem, "/pool");
+        g.flatten(&pooled, "/flat")
+    });
+    let stem = &whole.graph_proto().node[0].input[1..];
     let prune_half = |zeros: usize| {
-        let mut values = weights.floats().unwrap();
-        values[..zeros * 27].fill(0.0);
-        let some = Tensor::from_floats(weights.dims.clone(), &values);
-        let model = edited(Model::new(whole.proto().clone()).unwrap(), |p| assert!(set_constant(p, &name, &some)));
+        let model = edited(Model::new(whole.proto().clone()).unwrap(), |proto| {
+            for name in stem {
+                let all = constant(proto, name).unwrap();
+                let mut values = all.floats().unwrap();
+                let row = values.len() / 16;
+                values[..zeros * row].fill(0.0);
+                assert!(set_constant(proto, name, &Tensor::from_floats(all.dims, &values)));
+            }
+        });
         pruned(&model, &PruneOptions { heal: with(&METHOD), ..PruneOptions::new(Choice::rate(0.5)) }).1
     };
-    let (exact, inexact) = (prune_half(4), prune_half(3));
+    let (exact, inexact) = (prune_half(8), prune_half(7));
     let reason = |r: &Report| r.heal.as_ref().unwrap().reason.clone().unwrap();
     assert_eq!(reason(&exact), "the cut does not change the outputs: there is nothing to make up for");
     assert!(reason(&inexact).contains("it was asked"), "{}", reason(&inexact));

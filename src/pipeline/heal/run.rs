@@ -123,17 +123,18 @@ impl Healing<'_> {
         Ok(better)
     }
 
-    /// Whether the unhealed model's outputs are the original's, as far as the first judging samples tell; then all are compared.
+    /// Whether the unhealed model's outputs are the original's on all samples that judge; the first ones are looked at first.
     fn is_untouched(&self, samples: &Unlabelled<'_>, start: &mut Option<Start>) -> Result<bool> {
         let judge = &samples.judge;
         let few = judge.start..judge.end.min(judge.start + LOOKED_AT);
         let start = self.start(samples, start)?;
         let compared = |range| verify::fidelity(&start.pair, range, |i| samples.get(i));
-        if few.is_empty() || compared(few)?.distance().abs() >= UNTOUCHED {
+        // What is no number is not the same.
+        let is_same = |f: &Fidelity| f.distance().abs() < UNTOUCHED;
+        if few.is_empty() || !is_same(&compared(few)?) {
             return Ok(false);
         }
-        start.fidelity = Some(compared(judge.clone())?);
-        Ok(true)
+        Ok(is_same(start.fidelity.insert(compared(judge.clone())?)))
     }
 
     /// Heals by one method; `Err`: why what it makes is not taken. Errors where it cannot do its work.
