@@ -21,7 +21,6 @@ mod prepare;
 mod save;
 mod split;
 
-pub(crate) use fit::is_float;
 pub use generated::is_image_like;
 pub use prepare::{ChannelOrder, Layout, Preparation, Resize};
 pub use save::{Stacked, save};

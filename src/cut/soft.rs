@@ -9,7 +9,6 @@ use super::{Cutter, sweep};
 use crate::couple::{self, Coupling, Facts, Gone};
 use crate::error::{Error, Result};
 use crate::model::attr::from_front;
-use crate::model::proto::DataType;
 use crate::model::removed::Kept;
 use crate::model::{ModelProto, Node, NodeId, Tensor, ValueId};
 use crate::op::Owner;
@@ -107,7 +106,7 @@ impl Weights<'_> {
     /// Whether a node only weighs or shifts with the constant in that slot, so that zeros there are harmless wherever they stand.
     fn weighs(&self, node: &Node<'_>, slot: usize) -> bool {
         let known = node.input(slot).and_then(|v| self.facts.constants.get(v));
-        let float = known.is_none_or(|k| is_float(k.dtype()));
+        let float = known.is_none_or(|k| k.dtype().is_float());
         let weighs = match (node.op(), slot) {
             ("Cast" | "DequantizeLinear" | "Identity" | "QuantizeLinear" | "Transpose", 0) => self.passes_on(node),
             _ if !float => false,
@@ -125,10 +124,6 @@ impl Weights<'_> {
         let readers = &self.facts.graph.value(y).readers;
         self.live[y.index()] || readers.iter().all(|r| self.weighs(self.facts.graph.node(r.0), r.1))
     }
-}
-
-fn is_float(dtype: DataType) -> bool {
-    matches!(dtype, DataType::Float | DataType::Double | DataType::Float16 | DataType::Bfloat16)
 }
 
 /// What stands for zero in a constant that the node reads: zero, or the zero point of what is dequantized. `None` where that is not known.

@@ -34,7 +34,7 @@ impl Fit {
             let order = how.layout.and_then(|l| moved(dims, &input.dims, l));
             (Some(order.ok_or_else(|| differs(input, dims, how, what))?), opposite(given))
         };
-        let prepared = is_float(input.dtype) && (alone || input.dims.len() > 2);
+        let prepared = input.dtype.is_float() && (alone || input.dims.len() > 2);
         if !prepared && alone && !how.is_nothing() {
             let dtype = input.dtype.as_str_name().to_lowercase();
             return Err(format!(
@@ -61,7 +61,7 @@ impl Fit {
             p.apply(&mut x, self.channels.0, self.channels.1);
         }
         let dims = self.input.dims.clone();
-        if is_float(self.input.dtype) {
+        if self.input.dtype.is_float() {
             let floats: Vec<f32> = x.iter().map(|v| *v as f32).collect();
             return match floats.iter().find(|v| !v.is_finite()) {
                 Some(v) => Err(self.wrong(&format!("it holds {v}"))),
@@ -96,10 +96,6 @@ impl Fit {
 
 /// The largest integer up to which float64 holds every one.
 const EXACT: f64 = 9_007_199_254_740_992.0;
-
-pub(crate) fn is_float(dtype: DataType) -> bool {
-    matches!(dtype, DataType::Float | DataType::Float16 | DataType::Bfloat16 | DataType::Double)
-}
 
 pub(super) fn join(dims: &[usize]) -> String {
     dims.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")

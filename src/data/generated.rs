@@ -10,7 +10,7 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::fit::{Fit, is_float};
+use super::fit::Fit;
 use super::images::image_dims;
 use super::prepare::{ChannelOrder, Layout, Preparation};
 use super::{Input, leaves, noise};
@@ -108,7 +108,7 @@ fn stacked(images: Vec<Tensor>) -> Tensor {
 
 /// Elements of an input that takes no image: [`noise::signal`] for floating-point numbers, any byte for uint8, 0 and 1 for other integers.
 fn numbers(input: &Input, rng: &mut ChaCha8Rng) -> Vec<f64> {
-    if is_float(input.dtype) {
+    if input.dtype.is_float() {
         return noise::signal(&input.dims, rng);
     }
     let most = if input.dtype == DataType::Uint8 { 255 } else { 1 };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use image::imageops::{self, FilterType};
 use image::{ImageReader, Rgb, RgbImage};
 
-use super::fit::{Fit, is_float, join};
+use super::fit::{Fit, join};
 use super::prepare::{ChannelOrder, Layout, Preparation, Resize, without_batch};
 use super::{Input, bad};
 use crate::error::{Error, Result};
@@ -129,7 +129,7 @@ pub(super) fn image_dims(input: &Input, layout: Layout) -> Option<(usize, usize,
         (&[c, h, w], Layout::Nchw) | (&[h, w, c], Layout::Nhwc) => (c, h, w),
         _ => return None,
     };
-    let takes = is_float(input.dtype) || input.dtype == DataType::Uint8;
+    let takes = input.dtype.is_float() || input.dtype == DataType::Uint8;
     let sized = [h, w].iter().all(|n| (1..=1 << 15).contains(n));
     (takes && sized && matches!(c, 1 | 3)).then_some((c, h, w))
 }

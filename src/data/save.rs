@@ -10,7 +10,6 @@ use ndarray_npy::{NpzWriter, WriteNpzError};
 use super::bad;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Tensor;
-use crate::model::proto::DataType;
 
 /// One output of every sample: the first axis counts the samples, in the place of a first axis of length 1 or before the others.
 #[derive(Debug, Clone)]
@@ -35,8 +34,7 @@ impl Stacked {
 
     /// Adds a sample's output: floating-point numbers as float32, all others as int64. Errors where it has other dims than those before.
     pub fn push(&mut self, output: &Tensor) -> Result<()> {
-        let floating =
-            matches!(output.dtype, DataType::Float | DataType::Float16 | DataType::Bfloat16 | DataType::Double);
+        let floating = output.dtype.is_float();
         if *self.dims.get_or_insert_with(|| output.dims.clone()) != output.dims {
             let (a, b) = (self.dims.clone().unwrap_or_default(), &output.dims);
             return Err(

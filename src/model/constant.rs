@@ -147,7 +147,7 @@ impl Constants {
         // Numbers laid out in an activation's shape are an activation, and no shape.
         let laid_out = |v: &Known| {
             let spread = node.op() == "Expand" && node.input(0).is_some_and(|x| self.is_constant(x));
-            (matches!(v, Known::Fill { .. }) || spread) && is_float(v.dtype())
+            (matches!(v, Known::Fill { .. }) || spread) && v.dtype().is_float()
         };
         let value = value.filter(|v| !(from_dims && laid_out(v)));
         let too_large =
@@ -222,10 +222,6 @@ impl Constants {
 /// The first output of a node on the given inputs; `None` where its operator is not one that constants and shapes are made with.
 pub(crate) fn computed(node: &NodeProto, inputs: &[Option<Tensor>], opset: i64) -> Option<Tensor> {
     fold::compute(node, inputs, opset)
-}
-
-fn is_float(dtype: DataType) -> bool {
-    matches!(dtype, DataType::Float | DataType::Double | DataType::Float16 | DataType::Bfloat16)
 }
 
 /// Whether a value is stored as a tensor: an initializer, or a Constant node's.

@@ -23,6 +23,13 @@ pub(crate) const fn empty_graph() -> GraphProto {
     }
 }
 
+impl DataType {
+    /// Whether its elements are floating-point numbers, of 16 bits or more.
+    pub fn is_float(self) -> bool {
+        matches!(self, Self::Float | Self::Double | Self::Float16 | Self::Bfloat16)
+    }
+}
+
 impl ValueInfoProto {
     /// The tensor type, if the value is a tensor.
     pub fn tensor_type(&self) -> Option<&type_proto::Tensor> {

@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use crate::data::{Input, Preparation, Samples, is_float};
+use crate::data::{Input, Preparation, Samples};
 use crate::error::Result;
 use crate::model::{Constants, Graph, Model, Node, Tensor, ValueId};
 use crate::parallel::in_order;
@@ -54,7 +54,7 @@ pub(super) fn suited(
     layout: &Preparation,
     seed: u64,
 ) -> Result<Option<(Preparation, &'static str)>> {
-    if feeds.iter().any(|f| !is_float(f.dtype)) {
+    if feeds.iter().any(|f| !f.dtype.is_float()) {
         return Ok(None);
     }
     let model = verify::float32(model)?;
