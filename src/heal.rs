@@ -92,9 +92,14 @@ pub struct Case<'a> {
     pub fit: &'a Range<usize>,
     /// The inputs of a sample.
     pub get: Get<'a>,
+    /// The fewest rows that a layer is fitted on, where there are as many: [`ROWS`], or fewer where a rough result will do.
+    pub rows: usize,
     /// Hears of every layer as it is done.
     pub watch: &'a (dyn Fn(Step<'_>) + Sync),
 }
+
+/// Rows that a layer is fitted on, where its columns do not want more.
+pub const ROWS: usize = 32_768;
 
 /// A sample's inputs, by number.
 pub type Get<'a> = &'a (dyn Fn(usize) -> Result<Vec<Tensor>> + Sync);

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 use rayon::prelude::*;
 
 /// Rows of a chunk.
@@ -21,6 +21,14 @@ pub(super) fn less(a: &ArrayView2<'_, f32>, row: &Array1<f64>) -> Array2<f32> {
     filled(a.nrows(), a.ncols(), |i, out| {
         out.iter_mut().zip(a.row(i)).zip(&row).for_each(|((out, v), m)| *out = v - m);
     })
+}
+
+/// Takes the mean of the first rows away from all. Gives it, as it was taken.
+pub(super) fn centre(a: &mut Array2<f32>, first: usize) -> Array1<f64> {
+    let mean = column_sums(&a.slice(s![..first, ..])) / first.max(1) as f64;
+    let row: Vec<f32> = mean.iter().map(|m| *m as f32).collect();
+    each_row(a, |_, to| to.iter_mut().zip(&row).for_each(|(v, m)| *v -= m));
+    row.iter().map(|m| f64::from(*m)).collect()
 }
 
 /// Changes every row of an array.
@@ -55,6 +63,13 @@ pub(super) fn column_sums(a: &ArrayView2<'_, f32>) -> Array1<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_mean_of_the_first_rows_is_taken_from_all() {
+        let mut a = filled(4, 2, |row, to| to.copy_from_slice(&[row as f32, -2.0]));
+        assert_eq!(centre(&mut a, 3).to_vec(), [1.0, -2.0]);
+        assert!((0..4).all(|r| a[[r, 0]] == r as f32 - 1.0 && a[[r, 1]] == 0.0));
+    }
 
     #[test]
     fn every_row_is_seen_once_whatever_the_chunks() {

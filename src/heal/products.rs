@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
-use faer::{Accum, Mat, MatRef, Par};
+use faer::{Accum, Mat, MatMut, MatRef, Par};
 use ndarray::{Array2, ArrayView2, s};
 use rayon::prelude::*;
 
@@ -30,6 +30,26 @@ pub(super) fn gram(a: &ArrayView2<'_, f32>) -> Array2<f64> {
         for j in 0..i {
             out[[j, i]] = out[[i, j]];
         }
+    }
+    out
+}
+
+/// `a w^T`, computed in float32 by chunks of rows.
+pub(super) fn applied(a: &ArrayView2<'_, f32>, w: &Array2<f32>) -> Array2<f32> {
+    let (rows, columns) = (a.nrows(), w.nrows());
+    let mut out = Array2::zeros((rows, columns));
+    if a.ncols() == 0 || columns == 0 {
+        return out;
+    }
+    let (a, w) = (Tall::new(a), Tall::new(&w.view()));
+    let w = w.part(0..columns, &(0..w.columns));
+    if let Some(flat) = out.as_slice_mut() {
+        flat.par_chunks_mut(CHUNK * columns).enumerate().for_each(|(chunk, to)| {
+            let count = to.len() / columns;
+            let a = a.part(chunk * CHUNK..chunk * CHUNK + count, &(0..a.columns));
+            let to = MatMut::from_row_major_slice_mut(to, count, columns);
+            matmul(to, Accum::Replace, a, w.transpose(), 1.0, Par::Seq);
+        });
     }
     out
 }
@@ -119,6 +139,16 @@ mod tests {
         }
         assert_eq!(product(&numbers(4, 0, 0).view(), &numbers(4, 2, 0).view()).dim(), (0, 2));
         assert_eq!(gram(&numbers(0, 2, 0).view()), Array2::<f64>::zeros((2, 2)));
+    }
+
+    #[test]
+    fn weights_are_applied_to_every_row() {
+        for (rows, columns, filters) in [(CHUNK + 3, 7, 5), (2, 300, 1), (3, 0, 2), (0, 4, 2), (3, 4, 0)] {
+            let (u, w) = (numbers(rows, columns, 0), numbers(filters, columns, 9));
+            let made = applied(&u.view(), &w);
+            assert_eq!(made.dim(), (rows, filters));
+            assert!((made - u.dot(&w.t())).iter().all(|d| d.abs() < 1e-3), "{rows} x {columns}");
+        }
     }
 
     #[test]

@@ -1,20 +1,18 @@
 //! The rows that a layer is fitted on: at some places of every sample, what it reads in the cut model and what it should make.
 
-use ndarray::{Array2, ArrayView2, Axis, s};
+use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 use rand::SeedableRng;
 use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::layer::{Kind, Layer};
+use super::chunks::centre;
+use super::layer::{Bias, Kind, Layer};
 use super::sequence::slots;
 use super::walk::Walk;
 use super::window::Plane;
 use crate::error::{Error, Result};
 use crate::model::Tensor;
-
-/// The fewest rows that a layer is fitted on, where there are as many.
-pub(super) const ROWS: usize = 32_768;
 
 /// Rows wanted for each column.
 const ROWS_PER_COLUMN: usize = 10;
@@ -27,8 +25,10 @@ const HELD_OUT: usize = 5;
 
 /// Rows, those that are fitted on first.
 pub(super) struct Rows {
-    /// What the layer reads in the cut model: `rows x (channels * taps)`.
+    /// What the layer reads in the cut model, less the mean: `rows x (channels * taps)`.
     pub u: Array2<f32>,
+    /// The mean over the fitted rows; nothing where there is no bias to make up for it.
+    pub mean: Array1<f64>,
     /// What the original makes, at the kept filters: `rows x filters`.
     pub t: Array2<f32>,
     /// The original's sum, and the cut model's other summand, where the layer's output is one of two.
@@ -40,8 +40,8 @@ pub(super) struct Rows {
 }
 
 /// One half of some rows: the fitted ones, or those held out.
-pub(super) fn halves(a: &Array2<f32>, fit: usize) -> [ArrayView2<'_, f32>; 2] {
-    let (a, b) = a.view().split_at(Axis(0), fit.min(a.nrows()));
+pub(super) fn halves(a: ArrayView2<'_, f32>, fit: usize) -> [ArrayView2<'_, f32>; 2] {
+    let (a, b) = a.split_at(Axis(0), fit.min(a.nrows()));
     [a, b]
 }
 
@@ -73,10 +73,10 @@ impl At<'_> {
         let (input, output) = (plane(layer, x)?, plane(layer, y)?);
         let columns = input.channels * layer.taps();
         let places = self.places(&order, output.rows(), [layer.width(), columns + layer.filters.len()]);
-        let u = self.patches_at(x, &order, &places, input);
+        let mut u = self.patches_at(x, &order, &places, input);
         let values = |values: &[Tensor], plane: Plane, channels: &[usize]| {
             self.gather(values, &order, &places, channels.len(), |x, rows, to| {
-                each_row(rows, to, |row, to| plane.copy(x, row, channels, to));
+                copied(rows, to, |row, to| plane.copy(x, row, channels, to));
             })
         };
         let t = values(y, output, &layer.filters);
@@ -90,7 +90,9 @@ impl At<'_> {
         };
         let per = places.first().map_or(0, Vec::len);
         let (x, of_x) = self.channels(&order)?;
-        Ok(Rows { u, t, joined, x, fit: [fit * per, fit * of_x] })
+        let fit = [fit * per, fit * of_x];
+        let mean = if layer.bias == Bias::None { Array1::zeros(columns) } else { centre(&mut u, fit[0]) };
+        Ok(Rows { u, mean, t, joined, x, fit })
     }
 
     /// What it reads in the cut model, at some places of some samples.
@@ -108,7 +110,7 @@ impl At<'_> {
         let columns = input.channels * self.layer.taps();
         self.gather(x, order, places, columns, |x, rows, to| match &self.layer.kind {
             Kind::Conv(window) => window.copy(x, &input, rows, to),
-            _ => each_row(rows, to, |row, to| input.copy(x, row, &all, to)),
+            _ => copied(rows, to, |row, to| input.copy(x, row, &all, to)),
         })
     }
 
@@ -125,8 +127,7 @@ impl At<'_> {
         let plane = plane(self.layer, x)?;
         let all: Vec<usize> = (0..plane.channels).collect();
         let places = self.places(order, plane.rows(), [plane.channels; 2]);
-        let copy =
-            |x: &[f32], rows: &[usize], to: &mut [f32]| each_row(rows, to, |row, to| plane.copy(x, row, &all, to));
+        let copy = |x: &[f32], rows: &[usize], to: &mut [f32]| copied(rows, to, |row, to| plane.copy(x, row, &all, to));
         Ok((self.gather(x, order, &places, all.len(), copy), places.first().map_or(0, Vec::len)))
     }
 
@@ -168,7 +169,8 @@ impl At<'_> {
     }
 }
 
-fn each_row(rows: &[usize], to: &mut [f32], copy: impl Fn(usize, &mut [f32])) {
+/// Copies row after row.
+fn copied(rows: &[usize], to: &mut [f32], copy: impl Fn(usize, &mut [f32])) {
     let width = (to.len() / rows.len().max(1)).max(1);
     rows.iter().zip(to.chunks_mut(width)).for_each(|(&row, to)| copy(row, to));
 }

@@ -11,7 +11,7 @@ use super::layer::{Bias, Both, Kind, Layer};
 use super::memory;
 use super::network::Network;
 use super::prior::Prior;
-use super::rows::{At, ROWS, Rows, halves};
+use super::rows::{At, Rows, halves};
 use super::transposed;
 use super::walk::Walk;
 use super::{Case, Edit, Healed, LayerError, Step};
@@ -44,6 +44,7 @@ pub(super) fn heal(case: &Case<'_>, refits: bool) -> Result<Healed> {
     let mut walks = Walks {
         before: Walk::new(&before, &inputs, &samples, a.into_iter())?,
         after: Walk::new(&after, &inputs, &samples, b.into_iter())?,
+        rows: case.rows,
     };
     drop(samples);
     let (mut healed, of) = (Healed::default(), layers().count());
@@ -93,6 +94,7 @@ fn asked(layer: &Layer, k: usize) -> Vec<ValueId> {
 struct Walks<'n> {
     before: Walk<'n>,
     after: Walk<'n>,
+    rows: usize,
 }
 
 impl Walks<'_> {
@@ -101,7 +103,7 @@ impl Walks<'_> {
         let to = asked(layer, 0).into_iter().map(made).max().unwrap_or(0);
         self.before.advance(to)?;
         self.after.advance(layer.nodes[1].index())?;
-        let at = At { before: &self.before, after: &self.after, layer, number, fewest: ROWS };
+        let at = At { before: &self.before, after: &self.after, layer, number, fewest: self.rows };
         let solved = match layer.kind {
             Kind::Transposed(_) => transposed::fold(&at)?,
             _ => solve(&at, refits)?,
@@ -186,7 +188,7 @@ fn solve(at: &At<'_>, refits: bool) -> Result<Solved> {
     let bias = bias_of(at.after.net, at.layer);
     let refits = refits && layer.width() <= MOST_COLUMNS;
     let one = |block: &super::layer::Block| {
-        let prior = Prior::new(block, &layer.kept, halves(&rows.x, rows.fit[1]));
+        let prior = Prior::new(block, &layer.kept, halves(rows.x.view(), rows.fit[1]));
         let filters: Vec<usize> = layer.filters[block.filters.clone()].to_vec();
         let of_filters = Array2::from_shape_fn((filters.len(), whole.ncols()), |(f, j)| whole[[filters[f], j]]);
         problem(&rows, layer, block, refits, prior.fold(&of_filters, layer.taps()), (&now, &bias)).solve()

@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use ndarray::{Array1, Array2, Axis, s};
-use rayon::prelude::*;
+use ndarray::{Array1, Array2, ArrayView2, s};
 
-use super::chunks::{CHUNK, column_sums, each_row, filled, less, summed};
+use super::chunks::{centre, column_sums, each_row, filled, summed};
 use super::fit::{Candidate, Problem};
+use super::products::applied;
 use super::rows::halves;
 use super::sums::Sums;
 
@@ -17,91 +17,101 @@ const NO_SCALE: f32 = 1e-4;
 pub(super) struct Shifted<'a> {
     pub problem: &'a Problem<'a>,
     /// What the block reads: `rows x (channels * taps)`.
-    pub u: Array2<f32>,
+    pub u: ArrayView2<'a, f32>,
     /// What it should make: `rows x filters`.
     pub t: Array2<f32>,
     /// What was subtracted from both; nothing where there is no bias to make up for it.
     pub means: [Array1<f64>; 2],
     /// How many rows are fitted on: the first.
     pub fit: usize,
+    /// The same as float32, of `t`.
+    mean: Vec<f32>,
+    /// What is behind each filter, `a` and `t` of [`Behind`](super::behind::Behind).
+    scale: &'a [f32],
+    shift: &'a [f32],
     /// Whether a filter is heard through its scale.
     heard: Vec<bool>,
 }
 
+/// One row, by filter of the block.
+#[derive(Clone, Copy)]
+struct Row<'r> {
+    /// What the original makes.
+    t: &'r [f32],
+    /// The original's sum, and the cut model's other summand.
+    joined: Option<[&'r [f32]; 2]>,
+}
+
 impl<'a> Shifted<'a> {
     pub(super) fn new(problem: &'a Problem<'a>) -> Self {
-        let rows = problem.rows;
-        let (fit, count) = (rows.fit[0], rows.u.nrows());
+        let (rows, filters) = (problem.rows, problem.filters.clone());
         let [from, to] = [problem.inputs.start, problem.inputs.end].map(|c| c * problem.taps);
-        let scales = &problem.behind.scale;
-        let largest = scales.iter().fold(0.0f32, |m, a| m.max(a.abs()));
-        let heard = problem.filters.clone().map(|f| scales[f].abs() > NO_SCALE * largest).collect();
-        let mut all =
-            Self { problem, u: Array2::zeros((0, 0)), t: Array2::zeros((0, 0)), means: Default::default(), fit, heard };
-        let mean = |top: Array1<f64>| {
-            let mean = if problem.biased { top / fit.max(1) as f64 } else { Array1::zeros(top.len()) };
-            mean.mapv(|m| f64::from(m as f32))
+        let (scale, shift) = (&problem.behind.scale, &problem.behind.shift);
+        let largest = scale.iter().fold(0.0f32, |m, a| m.max(a.abs()));
+        let (scale, shift) = (&scale[filters.clone()], &shift[filters.clone()]);
+        let mut all = Self {
+            problem,
+            u: rows.u.slice(s![.., from..to]),
+            t: Array2::zeros((0, 0)),
+            means: [rows.mean.slice(s![from..to]).to_owned(), Array1::zeros(filters.len())],
+            fit: rows.fit[0],
+            mean: vec![0.0; filters.len()],
+            scale,
+            shift,
+            heard: scale.iter().map(|a| a.abs() > NO_SCALE * largest).collect(),
         };
-        let u = mean(column_sums(&rows.u.slice(s![..fit, from..to])));
-        all.u = less(&rows.u.slice(s![.., from..to]), &u);
-        all.t = filled(count, problem.filters.len(), |row, out| {
+        all.t = filled(rows.u.nrows(), filters.len(), |i, out| {
+            let row = all.row(i);
             out.iter_mut().enumerate().for_each(|(f, out)| *out = all.target(row, f));
         });
-        let t = mean(column_sums(&all.t.slice(s![..fit, ..])));
-        all.t = less(&all.t.view(), &t);
-        all.means = [u, t];
+        if problem.biased {
+            all.means[1] = centre(&mut all.t, all.fit);
+            all.mean = all.means[1].iter().map(|m| *m as f32).collect();
+        }
         all
     }
 
-    /// What the block should make, in the coordinates of the model: the original's, or, where a sum follows, what repairs the other summand.
-    fn target(&self, row: usize, f: usize) -> f32 {
-        let (a, shift, filter) = self.behind(f);
-        match &self.problem.rows.joined {
-            Some([sum, other]) if self.heard[f] => (sum[[row, filter]] - other[[row, filter]] - shift) / a,
-            _ => self.problem.rows.t[[row, filter]],
+    fn row(&self, i: usize) -> Row<'a> {
+        let rows = self.problem.rows;
+        let filters = &self.problem.filters;
+        Row {
+            t: part(&rows.t, i, filters),
+            joined: rows.joined.as_ref().map(|[a, b]| [part(a, i, filters), part(b, i, filters)]),
         }
     }
 
-    /// Scale and shift behind a filter of the block, and its number in the layer.
-    fn behind(&self, f: usize) -> (f32, f32, usize) {
-        let filter = self.problem.filters.start + f;
-        (self.problem.behind.scale[filter], self.problem.behind.shift[filter], filter)
+    /// What the block should make, in the coordinates of the model: the original's, or, where a sum follows, what repairs the other summand.
+    fn target(&self, row: Row<'_>, f: usize) -> f32 {
+        match row.joined {
+            Some([sum, other]) if self.heard[f] => (sum[f] - other[f] - self.shift[f]) / self.scale[f],
+            _ => row.t[f],
+        }
     }
 
     /// What the activation is given in the original.
-    fn given(&self, row: usize, f: usize) -> f32 {
-        let (a, shift, filter) = self.behind(f);
-        match &self.problem.rows.joined {
-            Some([sum, _]) => sum[[row, filter]],
-            None => a * self.problem.rows.t[[row, filter]] + shift,
-        }
-    }
-
-    /// The other summand in the cut model, if there is one.
-    fn summand(&self, row: usize, f: usize) -> f32 {
-        self.problem.rows.joined.as_ref().map_or(0.0, |[_, other]| other[[row, self.problem.filters.start + f]])
+    fn given(&self, row: Row<'_>, f: usize) -> f32 {
+        row.joined.map_or_else(|| self.scale[f] * row.t[f] + self.shift[f], |[sum, _]| sum[f])
     }
 
     /// What passes in the original; without an activation, what is made, as loud as it is behind its scale.
-    fn passed(&self, row: usize, f: usize) -> f32 {
+    fn passed(&self, i: usize, row: Row<'_>, f: usize) -> f32 {
         match self.problem.behind.kink {
             Some(kink) => kink.of(self.given(row, f)),
-            None => self.behind(f).0 * (self.t[[row, f]] + self.means[1][f] as f32),
+            None => self.scale[f] * (self.t[[i, f]] + self.mean[f]),
         }
     }
 
     /// The same where the block makes `p`.
-    fn passing(&self, row: usize, f: usize, p: f32) -> f32 {
-        let (a, shift, _) = self.behind(f);
+    fn passing(&self, row: Row<'_>, f: usize, p: f32) -> f32 {
         match self.problem.behind.kink {
-            Some(kink) => kink.of(a * p + shift + self.summand(row, f)),
-            None => a * p,
+            Some(kink) => kink.of(self.scale[f] * p + self.shift[f] + row.summand(f)),
+            None => self.scale[f] * p,
         }
     }
 
     /// The sums over the fitted rows, and over those held out.
     pub(super) fn sums(&self) -> [Sums; 2] {
-        let ([u, v], [t, w]) = (halves(&self.u, self.fit), halves(&self.t, self.fit));
+        let ([u, v], [t, w]) = (halves(self.u, self.fit), halves(self.t.view(), self.fit));
         [Sums::new(&u, &t), Sums::new(&v, &w)]
     }
 
@@ -112,42 +122,40 @@ impl<'a> Shifted<'a> {
 
     /// Filters by how loud they are behind the contraction.
     pub(super) fn weights(&self) -> Array1<f64> {
-        let a = &self.problem.behind.scale[self.problem.filters.clone()];
-        a.iter().map(|a| f64::from(*a) * f64::from(*a)).collect()
+        self.scale.iter().map(|a| f64::from(*a) * f64::from(*a)).collect()
     }
 
     /// What the candidate makes of some rows, in the coordinates of the model.
     fn predicted(&self, c: &Candidate, rows: Range<usize>) -> Array2<f32> {
-        let w = c.w.mapv(|v| v as f32);
         let b: Vec<f32> = c.b.iter().zip(&self.means[1]).map(|(b, m)| (b + m) as f32).collect();
-        let u = self.u.slice(s![rows, ..]);
-        let mut out = Array2::zeros((u.nrows(), w.nrows()));
-        let chunks: Vec<_> = out.axis_chunks_iter_mut(Axis(0), CHUNK).zip(u.axis_chunks_iter(Axis(0), CHUNK)).collect();
-        chunks.into_par_iter().for_each(|(mut out, u)| {
-            out.assign(&u.dot(&w.t()));
-            out.rows_mut().into_iter().for_each(|mut row| row.iter_mut().zip(&b).for_each(|(v, b)| *v += b));
-        });
+        let mut out = applied(&self.u.slice(s![rows, ..]), &c.w.mapv(|v| v as f32));
+        each_row(&mut out, |_, row| row.iter_mut().zip(&b).for_each(|(v, b)| *v += b));
         out
     }
 
     /// The sum of squares on held-out rows, of what passes the activation.
     pub(super) fn passed_error(&self, c: &Candidate) -> f64 {
         let p = self.predicted(c, self.fit..self.u.nrows());
-        let square = |row: usize, f: usize| {
-            let made = self.passing(row, f, p[[row - self.fit, f]]);
-            (f64::from(self.passed(row, f)) - f64::from(made)).powi(2)
+        let of_row = |i: usize| {
+            let (row, p) = (self.row(i), part(&p, i - self.fit, &(0..p.ncols())));
+            let square = |(f, p): (usize, &f32)| {
+                (f64::from(self.passed(i, row, f)) - f64::from(self.passing(row, f, *p))).powi(2)
+            };
+            p.iter().enumerate().map(square).sum()
         };
-        summed(self.fit..self.u.nrows(), |row| (0..p.ncols()).map(|f| square(row, f)).sum())
+        summed(self.fit..self.u.nrows(), of_row)
     }
 
     /// The same of the mean instead of what a candidate makes.
     pub(super) fn passed_variance(&self) -> f64 {
         let held = self.fit..self.u.nrows();
-        let of_filter = |f: usize| {
-            let mean = held.clone().map(|row| f64::from(self.passed(row, f))).sum::<f64>() / held.len().max(1) as f64;
-            held.clone().map(|row| (f64::from(self.passed(row, f)) - mean).powi(2)).sum::<f64>()
-        };
-        (0..self.t.ncols()).into_par_iter().map(of_filter).collect::<Vec<f64>>().iter().sum()
+        let passed = filled(held.len(), self.t.ncols(), |i, out| {
+            let row = self.row(self.fit + i);
+            out.iter_mut().enumerate().for_each(|(f, out)| *out = self.passed(self.fit + i, row, f));
+        });
+        let mean = column_sums(&passed.view()) / held.len().max(1) as f64;
+        let of_row = |i: usize| passed.row(i).iter().zip(&mean).map(|(v, m)| (f64::from(*v) - m).powi(2)).sum();
+        summed(0..held.len(), of_row)
     }
 
     /// Targets that ask for nothing where the original's activation passes nothing: there what the candidate makes is right as it is, as long as
@@ -156,9 +164,9 @@ impl<'a> Shifted<'a> {
         let kink = self.problem.behind.kink?;
         let mut out = self.predicted(c, rows.clone());
         each_row(&mut out, |i, out| {
-            let row = rows.start + i;
+            let (row, t) = (self.row(rows.start + i), part(&self.t, rows.start + i, &(0..self.t.ncols())));
             for (f, p) in out.iter_mut().enumerate() {
-                let ((a, shift, _), s, z) = (self.behind(f), self.summand(row, f), self.given(row, f));
+                let (a, shift, s, z) = (self.scale[f], self.shift[f], row.summand(f), self.given(row, f));
                 let q = a * *p + shift + s;
                 let wanted = match () {
                     () if !self.heard[f] => None,
@@ -166,9 +174,22 @@ impl<'a> Shifted<'a> {
                     () if z >= kink.high => Some(q.max(kink.high)),
                     () => None,
                 };
-                *p = wanted.map_or(self.t[[row, f]], |q| (q - s - shift) / a - self.means[1][f] as f32);
+                *p = wanted.map_or(t[f], |q| (q - s - shift) / a - self.mean[f]);
             }
         });
         Some(out)
     }
+}
+
+impl Row<'_> {
+    /// The other summand in the cut model, 0 where there is none.
+    fn summand(&self, f: usize) -> f32 {
+        self.joined.map_or(0.0, |[_, other]| other[f])
+    }
+}
+
+/// Some columns of a row.
+fn part<'r>(a: &'r Array2<f32>, row: usize, columns: &Range<usize>) -> &'r [f32] {
+    let from = row * a.ncols();
+    a.as_slice().map_or(&[], |all| &all[from + columns.start..from + columns.end])
 }

@@ -19,7 +19,7 @@ pub(super) fn fold(at: &At<'_>) -> Result<Solved> {
     let bias = bias_of(at.after.net, layer);
     let mut folded = now.clone();
     for block in &layer.groups {
-        let prior = Prior::new(block, &layer.kept, halves(&x, x.nrows() * 4 / 5));
+        let prior = Prior::new(block, &layer.kept, halves(x.view(), x.nrows() * 4 / 5));
         prior.fold_rows(&whole, (block, &layer.kept, &layer.filters), &mut folded);
     }
     let truth = at.before.get(layer.y[0])?;

@@ -52,6 +52,7 @@ impl Trial {
             cut: &self.cut,
             removed: &self.removed,
             feeds: &known.shapes.feeds,
+            rows: heal::ROWS,
             fit: &(0..count),
             get,
             watch: &|_| (),

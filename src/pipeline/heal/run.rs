@@ -191,6 +191,7 @@ impl Healing<'_> {
             feeds: &verify::float32_feeds(&self.cut.analysis.shapes.feeds),
             fit: &samples.fit,
             get: &get,
+            rows: heal::ROWS,
             watch: &|step: Step<'_>| self.cut.options.heal.watcher.hears(step),
         })
     }
