@@ -11,36 +11,23 @@ use crate::model::{Model, Removed, Tensor};
 use crate::runtime::Feed;
 
 mod behind;
-mod change;
-mod chunks;
-mod curves;
-mod distance;
 mod edit;
 mod fit;
 mod fold;
 mod layer;
 mod memory;
-mod moments;
 mod network;
 mod prior;
-mod products;
 mod reconstruct;
-mod ridge;
 mod rows;
 mod sequence;
-mod shifted;
 mod study;
-mod sums;
-mod surgeon;
-mod tails;
 mod transposed;
 mod walk;
 mod window;
 
-pub use curves::{Cost, Trial};
 pub use edit::{Edit, apply};
-pub use study::Study;
-pub use surgeon::Heard;
+pub use study::{Cost, Heard, Study, Trial};
 
 /// A way to heal. A new one is a file beside the others and a line of [`METHODS`].
 pub trait Method: Sync {

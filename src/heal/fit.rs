@@ -6,10 +6,20 @@ use ndarray::{Array1, Array2, s};
 use rayon::prelude::*;
 
 use super::behind::Behind;
-use super::ridge::Ridge;
 use super::rows::Rows;
-use super::shifted::Shifted;
-use super::sums::Sums;
+
+mod chunks;
+mod products;
+mod ridge;
+mod shifted;
+mod sums;
+
+pub(super) use chunks::centre;
+use ridge::Ridge;
+pub(super) use ridge::solve;
+use shifted::Shifted;
+use sums::Sums;
+pub(super) use sums::mean_and_covariance;
 
 /// Weights of the prior that are tried.
 const LAMBDAS: [f64; 7] = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0];

@@ -4,10 +4,10 @@
 
 use ndarray::{Array2, ArrayView2, Axis};
 
+use super::fit::mean_and_covariance;
+use super::fit::solve;
 use super::layer::Block;
-use super::ridge::solve;
 use super::rows::columns;
-use super::sums::mean_and_covariance;
 
 /// Weights of the identity that are tried; a held-out part of the samples chooses.
 const LAMBDAS: [f64; 4] = [1e-4, 1e-3, 1e-2, 1e-1];

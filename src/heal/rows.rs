@@ -6,7 +6,7 @@ use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::chunks::centre;
+use super::fit::centre;
 use super::layer::{Bias, Kind, Layer};
 use super::sequence::slots;
 use super::walk::Walk;

@@ -6,10 +6,8 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::Get;
-use super::distance::{apart, distance};
 use super::layer::{Both, Layer};
 use super::memory;
-use super::moments::{Moments, moments};
 use super::network::Network;
 use super::prior::MOST_CHANNELS;
 use super::walk::Walk;
@@ -18,6 +16,18 @@ use crate::error::Result;
 use crate::model::{Model, NodeId, Removed, Tensor, ValueId};
 use crate::parallel::in_order;
 use crate::runtime::{Feed, Session};
+
+mod change;
+mod curves;
+mod distance;
+mod moments;
+mod surgeon;
+mod tails;
+
+pub use curves::{Cost, Trial};
+use distance::{apart, distance};
+use moments::{Moments, moments};
+pub use surgeon::Heard;
 
 /// Samples from which the readers are fitted.
 const FITTED: usize = 384;
@@ -29,20 +39,20 @@ const COMPARED: [usize; 2] = [64, 8];
 const MOST_MACS: u64 = 1_500_000_000_000;
 
 /// At how many levels of a trial outputs are compared, at most.
-pub(super) const LEVELS_RUN: usize = 4;
+const LEVELS_RUN: usize = 4;
 
 /// A network, and the contractions that read what could go from it, with what they read.
 pub struct Study<'m> {
-    pub(super) net: Network<'m>,
-    pub(super) inputs: Vec<String>,
+    net: Network<'m>,
+    inputs: Vec<String>,
     /// The contractions that can be fitted.
-    pub(super) layers: BTreeMap<NodeId, Layer>,
-    pub(super) moments: BTreeMap<NodeId, Moments>,
+    layers: BTreeMap<NodeId, Layer>,
+    moments: BTreeMap<NodeId, Moments>,
     /// Samples on which outputs are compared: others than those that contractions are fitted on, where there are two or more.
-    pub(super) compared: Vec<Vec<Tensor>>,
-    pub(super) outputs: Vec<ValueId>,
+    compared: Vec<Vec<Tensor>>,
+    outputs: Vec<ValueId>,
     /// What the network makes of each sample that is compared on.
-    pub(super) truth: Vec<Vec<Tensor>>,
+    truth: Vec<Vec<Tensor>>,
     feeds: Vec<Feed>,
 }
 
@@ -113,19 +123,19 @@ impl<'m> Study<'m> {
     }
 
     /// The same; `None` where one of them cannot be fitted, or there is none.
-    pub(super) fn readers(&self, removed: &[Removed]) -> Option<Vec<NodeId>> {
+    fn readers(&self, removed: &[Removed]) -> Option<Vec<NodeId>> {
         let nodes = self.reading(removed);
         (!nodes.is_empty() && nodes.iter().all(|id| self.layers.contains_key(id))).then_some(nodes)
     }
 
     /// From the first reader up to behind the last, and behind all that fitting them writes.
-    pub(super) fn range(&self, readers: &[NodeId]) -> Option<Range<usize>> {
+    fn range(&self, readers: &[NodeId]) -> Option<Range<usize>> {
         let end = readers.iter().filter_map(|id| Some(self.layers.get(id)?.end())).max()?;
         Some(readers.first()?.index()..end)
     }
 
     /// How many contractions see what some of them make.
-    pub(super) fn behind(&self, readers: &[NodeId]) -> usize {
+    fn behind(&self, readers: &[NodeId]) -> usize {
         let net = &self.net;
         let mut seen: BTreeSet<ValueId> = BTreeSet::new();
         let mut count = 0;

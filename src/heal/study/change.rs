@@ -3,11 +3,11 @@
 
 use ndarray::{Array1, Array2, Axis, s};
 
-use super::layer::{Kind, Layer};
 use super::moments::Moments;
-use super::network::{Given, Network};
-use super::ridge::solve;
-use super::sequence::{bias_of, slots};
+use crate::heal::fit::solve;
+use crate::heal::layer::{Kind, Layer};
+use crate::heal::network::{Given, Network};
+use crate::heal::sequence::{bias_of, slots};
 
 /// How strongly the fit is held back, as a share of the mean variance.
 const LAMBDA: f64 = 1e-2;

@@ -5,14 +5,14 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::Step;
 use super::change::{self, Change};
 use super::distance::{Apart, distance};
-use super::layer::Both;
-use super::study::{LEVELS_RUN, Study};
 use super::tails::{Tail, Tails};
-use super::walk::Walk;
+use super::{LEVELS_RUN, Study};
 use crate::error::Result;
+use crate::heal::Step;
+use crate::heal::layer::Both;
+use crate::heal::walk::Walk;
 use crate::model::{NodeId, Removed};
 
 /// Units of a group, or of groups that are tied, that go together: level by level, more at each.

@@ -5,10 +5,10 @@ use std::ops::Range;
 use ndarray::{Array1, Array2, ArrayView2, s};
 
 use super::chunks::{centre, column_sums, each_row, filled, summed};
-use super::fit::{Candidate, Problem};
 use super::products::applied;
-use super::rows::halves;
 use super::sums::Sums;
+use super::{Candidate, Problem};
+use crate::heal::rows::halves;
 
 /// A filter whose scale is below this share of the largest has no say through it: what it makes does not count there.
 const NO_SCALE: f32 = 1e-4;
@@ -26,7 +26,7 @@ pub(super) struct Shifted<'a> {
     pub fit: usize,
     /// The same as float32, of `t`.
     mean: Vec<f32>,
-    /// What is behind each filter, `a` and `t` of [`Behind`](super::behind::Behind).
+    /// What is behind each filter, `a` and `t` of [`Behind`](crate::heal::behind::Behind).
     scale: &'a [f32],
     shift: &'a [f32],
     /// Whether a filter is heard through its scale.

@@ -29,7 +29,7 @@ impl Ridge {
 }
 
 /// `(a + shift I)^-1 b` for a symmetric `a`; `None` where it has none.
-pub(super) fn solve(a: &Array2<f64>, shift: f64, b: &Array2<f64>) -> Option<Array2<f64>> {
+pub(in crate::heal) fn solve(a: &Array2<f64>, shift: f64, b: &Array2<f64>) -> Option<Array2<f64>> {
     if a.is_empty() || b.is_empty() {
         return Some(b.clone());
     }

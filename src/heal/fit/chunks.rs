@@ -24,7 +24,7 @@ pub(super) fn less(a: &ArrayView2<'_, f32>, row: &Array1<f64>) -> Array2<f32> {
 }
 
 /// Takes the mean of the first rows away from all. Gives it, as it was taken.
-pub(super) fn centre(a: &mut Array2<f32>, first: usize) -> Array1<f64> {
+pub(in crate::heal) fn centre(a: &mut Array2<f32>, first: usize) -> Array1<f64> {
     let mean = column_sums(&a.slice(s![..first, ..])) / first.max(1) as f64;
     let row: Vec<f32> = mean.iter().map(|m| *m as f32).collect();
     each_row(a, |_, to| to.iter_mut().zip(&row).for_each(|(v, m)| *v -= m));

@@ -6,9 +6,9 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::distance::{Apart, apart};
-use super::network::{Given, Network, Segment};
-use super::walk::Walk;
 use crate::error::Result;
+use crate::heal::network::{Given, Network, Segment};
+use crate::heal::walk::Walk;
 use crate::model::proto::DataType;
 use crate::model::{Tensor, ValueId};
 use crate::parallel::in_order;

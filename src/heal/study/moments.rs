@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use ndarray::{Array1, Array2};
 
-use super::layer::{Kind, Layer};
-use super::network::Network;
-use super::rows::{At, columns};
-use super::sums::mean_and_covariance;
-use super::walk::Walk;
 use crate::error::Result;
+use crate::heal::fit::mean_and_covariance;
+use crate::heal::layer::{Kind, Layer};
+use crate::heal::network::Network;
+use crate::heal::rows::{At, columns};
+use crate::heal::walk::Walk;
 use crate::model::{NodeId, Tensor};
 use crate::runtime::Feed;
 
@@ -44,7 +44,8 @@ pub(super) fn moments<'l>(
         let order: Vec<usize> = (0..samples.len()).collect();
         let rows = if of_patches { at.patches(&order)? } else { at.channels(&order)?.0 };
         let taps = if of_patches { layer.taps() } else { 1 };
-        let of_group = |b: &super::layer::Block| mean_and_covariance(&columns(rows.view(), b.whole.clone(), taps));
+        let of_group =
+            |b: &crate::heal::layer::Block| mean_and_covariance(&columns(rows.view(), b.whole.clone(), taps));
         out.insert(layer.nodes[0], Moments { of_patches, groups: layer.groups.iter().map(of_group).collect() });
         walk.done_with(layer.x[0]);
     }

@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 use rayon::prelude::*;
 
-use super::Step;
-use super::layer::{Block, Both, Kind, Layer};
+use super::Study;
 use super::moments::Moments;
-use super::ridge::solve;
-use super::study::Study;
+use crate::heal::Step;
+use crate::heal::fit::solve;
+use crate::heal::layer::{Block, Both, Kind, Layer};
 use crate::model::{NodeId, Removed};
 
 /// How strongly each fit is held back, as a share of the mean variance.

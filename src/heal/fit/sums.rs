@@ -98,7 +98,7 @@ impl Sums {
 }
 
 /// Mean and covariance of some rows.
-pub(super) fn mean_and_covariance(x: &ArrayView2<'_, f32>) -> (Array1<f64>, Array2<f64>) {
+pub(in crate::heal) fn mean_and_covariance(x: &ArrayView2<'_, f32>) -> (Array1<f64>, Array2<f64>) {
     let mean = column_sums(x) / x.nrows().max(1) as f64;
     // Without most of the mean, little is lost to rounding where it is large.
     let centred = less(x, &mean);
