@@ -39,6 +39,8 @@ pub struct Input {
     pub dtype: DataType,
     /// The dims of one run.
     pub dims: Vec<usize>,
+    /// Of integers: how many of them, from 0, it takes, where that is known; those that are made up are such.
+    pub below: Option<usize>,
 }
 
 /// What stands for the path of samples that come from no file.

@@ -121,7 +121,7 @@ pub struct LayerError {
     /// The node.
     pub node: String,
     /// With the weights that it had, fed by the layers healed before it: `sum |y - y'|^2 / sum |y - mean y|^2` at what was fitted to, `y` the
-    /// original's.
+    /// original's; NaN where it was left alone.
     pub before: f64,
     /// The same with the weights that it has now.
     pub after: f64,
@@ -133,6 +133,6 @@ pub struct LayerError {
 
 impl LayerError {
     fn skipped(node: &str, reason: String) -> Self {
-        Self { node: node.into(), before: 0.0, after: 0.0, outcome: "kept", skipped: Some(reason) }
+        Self { node: node.into(), before: f64::NAN, after: f64::NAN, outcome: "kept", skipped: Some(reason) }
     }
 }

@@ -20,6 +20,7 @@ mod gate;
 mod heal;
 mod inexact;
 mod judge;
+mod lookup;
 mod lossless;
 mod obey;
 mod output;

@@ -106,13 +106,14 @@ fn stacked(images: Vec<Tensor>) -> Tensor {
     Tensor { dtype, dims, data: data.into() }
 }
 
-/// Elements of an input that takes no image: [`noise::signal`] for floating-point numbers, any byte for uint8, 0 and 1 for other integers.
+/// Elements of an input that takes no image: [`noise::signal`] for floating-point numbers, integers as large as the input takes
+/// them; where that is not known, any byte for uint8, 0 and 1 for others.
 fn numbers(input: &Input, rng: &mut ChaCha8Rng) -> Vec<f64> {
     if input.dtype.is_float() {
         return noise::signal(&input.dims, rng);
     }
-    let most = if input.dtype == DataType::Uint8 { 255 } else { 1 };
-    (0..input.dims.iter().product()).map(|_| f64::from(rng.random_range(0..=most))).collect()
+    let below = input.below.unwrap_or(if input.dtype == DataType::Uint8 { 256 } else { 2 });
+    (0..input.dims.iter().product()).map(|_| rng.random_range(0..below.max(1) as u64) as f64).collect()
 }
 
 /// What an input that takes images holds.

@@ -6,12 +6,21 @@ use std::ops::Range;
 use crate::cut::input_of;
 use crate::error::Result;
 use crate::model::graph::captured_names;
-use crate::model::proto::{GraphProto, ValueInfoProto};
+use crate::model::proto::{GraphProto, NodeProto, ValueInfoProto};
 use crate::model::{Constants, Dims, Graph, Model, ModelProto, Node, NodeId, Tensor, ValueId};
 use crate::runtime::{self, Feed, Session};
 
-/// Constants that stand in input slots instead of the file's.
-pub(super) type Given = BTreeMap<(NodeId, usize), Tensor>;
+/// What stands in input slots instead of what the file has there.
+pub(super) type Given = BTreeMap<(NodeId, usize), Instead>;
+
+/// What a node reads instead of what the file says.
+#[derive(Debug, Clone)]
+pub(super) enum Instead {
+    /// A constant.
+    Constant(Tensor),
+    /// What the file says, times that.
+    Times(Tensor),
+}
 
 /// A model at given inputs.
 pub(super) struct Network<'m> {
@@ -87,7 +96,7 @@ impl<'m> Network<'m> {
         node.inputs.iter().copied().flatten().chain(captured).collect()
     }
 
-    /// Prepares a segment to run, with what is `given` in the place of constants. `like`: a tensor of each value that it reads.
+    /// Prepares a segment to run, with what is `given` instead of what its nodes read. `like`: a tensor of each value that it reads.
     pub(super) fn load(&self, segment: &Segment, given: &Given, like: &[&Tensor]) -> Result<Session> {
         let model = Model::new(self.model(segment, given, like))?;
         let feed = |(v, t): (&ValueId, &&Tensor)| Feed {
@@ -107,11 +116,18 @@ impl<'m> Network<'m> {
             let node = self.graph.node(id);
             constants.extend(self.reads(node).into_iter().filter(|v| self.known.get(*v).is_some()));
             let mut proto = node.proto.clone();
-            for (&(_, slot), tensor) in given.range((id, 0)..=(id, usize::MAX)) {
+            for (&(_, slot), instead) in given.range((id, 0)..=(id, usize::MAX)) {
                 let name = format!("secateur_heal_{}_{slot}", id.index());
                 proto.input.resize(proto.input.len().max(slot + 1), String::new());
-                proto.input[slot].clone_from(&name);
-                graph.initializer.push(tensor.to_proto(&name));
+                let read = std::mem::replace(&mut proto.input[slot], name.clone());
+                match instead {
+                    Instead::Constant(tensor) => graph.initializer.push(tensor.to_proto(&name)),
+                    Instead::Times(tensor) => {
+                        let factor = format!("{name}_factor");
+                        graph.initializer.push(tensor.to_proto(&factor));
+                        graph.node.push(product([read, factor], name));
+                    }
+                }
             }
             graph.node.push(proto);
         }
@@ -133,6 +149,10 @@ impl<'m> Network<'m> {
             ..Default::default()
         }
     }
+}
+
+fn product(of: [String; 2], name: String) -> NodeProto {
+    NodeProto { op_type: Some("Mul".into()), input: of.into(), output: vec![name], ..Default::default() }
 }
 
 fn named(name: &str) -> ValueInfoProto {

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::fit::centre;
 use super::layer::{Bias, Kind, Layer};
+use super::network::Instead;
 use super::sequence::slots;
 use super::walk::Walk;
 use super::window::Plane;
@@ -117,7 +118,7 @@ impl At<'_> {
     /// What the layer makes of every sample with other weights and another bias. Errors where it does not run.
     pub(super) fn run(&self, weights: &Array2<f32>, bias: &[f32]) -> Result<Vec<Tensor>> {
         let slots = slots(self.after.net, self.layer, weights, bias)?;
-        let given = slots.into_iter().map(|(node, slot, tensor)| ((node, slot), tensor)).collect();
+        let given = slots.into_iter().map(|(node, slot, tensor)| ((node, slot), Instead::Constant(tensor))).collect();
         self.after.try_node(self.layer.nodes[1], self.layer.y[1], &given)
     }
 

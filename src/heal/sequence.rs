@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::fit::{Fitted, Problem};
 use super::layer::{Bias, Both, Kind, Layer};
 use super::memory;
-use super::network::Network;
+use super::network::{Instead, Network};
 use super::prior::Prior;
 use super::rows::{At, Rows, halves};
 use super::transposed;
@@ -125,7 +125,7 @@ impl Walks<'_> {
         for (id, slot, tensor) in slots {
             let output = net.graph.node(id).output(0).map_or("", |v| net.graph.name(v)).to_owned();
             edits.push(Edit { output, slot, tensor: tensor.clone() });
-            self.after.given.insert((id, slot), tensor);
+            self.after.given.insert((id, slot), Instead::Constant(tensor));
         }
         Ok(())
     }

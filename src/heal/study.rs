@@ -122,15 +122,14 @@ impl<'m> Study<'m> {
         self.net.graph.nodes().iter().filter(|n| both.reads_removed(n)).map(|n| n.id).collect()
     }
 
-    /// The same; `None` where one of them cannot be fitted, or there is none.
+    /// The same; `None` where there is none.
     fn readers(&self, removed: &[Removed]) -> Option<Vec<NodeId>> {
-        let nodes = self.reading(removed);
-        (!nodes.is_empty() && nodes.iter().all(|id| self.layers.contains_key(id))).then_some(nodes)
+        Some(self.reading(removed)).filter(|nodes| !nodes.is_empty())
     }
 
     /// From the first reader up to behind the last, and behind all that fitting them writes.
     fn range(&self, readers: &[NodeId]) -> Option<Range<usize>> {
-        let end = readers.iter().filter_map(|id| Some(self.layers.get(id)?.end())).max()?;
+        let end = readers.iter().map(|id| self.layers.get(id).map_or(id.index() + 1, Layer::end)).max()?;
         Some(readers.first()?.index()..end)
     }
 

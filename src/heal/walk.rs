@@ -13,7 +13,7 @@ use crate::parallel::in_order;
 /// A network, run up to some node for every sample.
 pub(super) struct Walk<'n> {
     pub net: &'n Network<'n>,
-    /// Constants that stand in input slots instead of the file's.
+    /// What stands in input slots instead of what the file has there.
     pub given: Given,
     /// The first node that has not run.
     at: usize,

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use super::gate::Gate;
 use super::heal::Basis;
 use super::unlabelled::Unlabelled;
-use super::{bench, range, summary};
+use super::{bench, lookup, range, summary};
 use crate::data::{Input, Preparation, Samples, Stacked, is_image_like, save};
 use crate::divergence::is_row;
 use crate::error::{Error, ErrorKind, Result};
@@ -78,6 +78,8 @@ pub(super) struct Data<'a> {
     measures: &'a Measures,
     model: &'a Model,
     feeds: &'a [Feed],
+    /// The inputs, as samples have to fill them.
+    inputs: Vec<Input>,
     seed: u64,
     calibrate: Option<Samples>,
     evaluate: Option<Evaluation>,
@@ -96,29 +98,35 @@ impl<'a> Data<'a> {
     /// Opens what is to be measured on. Errors where it does not fit the model.
     pub(super) fn open(measures: &'a Measures, model: &'a Model, shapes: &'a Shapes, seed: u64) -> Result<Self> {
         let feeds = &shapes.feeds;
-        let inputs = inputs(feeds);
+        let inputs = inputs(feeds, &lookup::rows(model, feeds)?);
         let open = |path: &PathBuf| Samples::open(path, &inputs, &measures.preparation);
         let calibrate = measures.calibrate.as_ref().map(open).transpose()?;
         let evaluate = measures.evaluate.as_ref().map(open).transpose()?;
         measures.fit(outputs(model, shapes)?.iter().any(|(_, dims)| is_row(dims)))?;
         let evaluate = evaluate.map(|samples| Evaluation::new(samples, model, shapes)).transpose()?;
-        Ok(Self { measures, model, feeds, seed, calibrate, evaluate, suited: OnceLock::new() })
+        Ok(Self { measures, model, feeds, inputs, seed, calibrate, evaluate, suited: OnceLock::new() })
     }
 
     /// What healing goes by: the best that there is.
     pub(super) fn basis(&self) -> Basis {
         match &self.calibrate {
             Some(_) => Basis::Calibration,
-            None if is_image_like(&inputs(self.feeds), self.measures.preparation.layout) => Basis::Generated,
+            None if is_image_like(&self.inputs, self.measures.preparation.layout) => Basis::Generated,
             None => Basis::Seeded,
         }
+    }
+
+    /// Whether images are made up, for one input or more.
+    fn makes_images(&self) -> bool {
+        let layout = self.measures.preparation.layout;
+        self.calibrate.is_none() && self.inputs.iter().any(|i| is_image_like(std::slice::from_ref(i), layout))
     }
 
     /// The samples of that basis, for fitting and for judging. Errors where images cannot be made, or all samples are the same.
     pub(super) fn unlabelled(&self) -> Result<Unlabelled<'_>> {
         let Measures { samples, preparation, .. } = self.measures;
         let preparation = self.suited().as_ref().map_or(preparation, |(how, _)| how);
-        let make = |count| Samples::generated(&inputs(self.feeds), preparation, count, self.seed);
+        let make = |count| Samples::generated(&self.inputs, preparation, count, self.seed);
         match (&self.calibrate, self.basis()) {
             (Some(all), _) => Unlabelled::calibration(all, *samples).differing(all),
             (None, Basis::Generated) => Unlabelled::generated(*samples, make),
@@ -129,9 +137,9 @@ impl<'a> Data<'a> {
     /// How images that are made up are prepared, where nobody said it and the model tells.
     fn suited(&self) -> &Option<(Preparation, &'static str)> {
         self.suited.get_or_init(|| {
-            let asked = self.measures.prepared || self.basis() != Basis::Generated;
+            let asked = self.measures.prepared || !self.makes_images();
             let how = &self.measures.preparation;
-            let suited = || range::suited(self.model, self.feeds, &inputs(self.feeds), how, self.seed);
+            let suited = || range::suited(self.model, self.feeds, &self.inputs, how, self.seed);
             if asked { None } else { suited().ok().flatten() }
         })
     }
@@ -142,9 +150,7 @@ impl<'a> Data<'a> {
             Some((_, said)) => Some(format!(
                 "{MADE_UP} prepared as with {said}, which comes nearest to what the model expects: {SAY_SO}"
             )),
-            None if self.basis() == Basis::Generated && !self.measures.prepared => {
-                Some(format!("{MADE_UP} of 0 to 255: {SAY_SO}"))
-            }
+            None if self.makes_images() && !self.measures.prepared => Some(format!("{MADE_UP} of 0 to 255: {SAY_SO}")),
             None => None,
         };
         let far = || range::is_far(self.model, self.feeds, samples.fit.len(), &|i| samples.get(samples.fit.start + i));
@@ -328,10 +334,15 @@ impl Evaluation {
     }
 }
 
-/// The inputs, as samples have to fill them.
-fn inputs(feeds: &[Feed]) -> Vec<Input> {
-    let input = |f: &Feed| Input { name: f.name.clone(), dtype: f.dtype, dims: f.dims.clone() };
-    feeds.iter().map(input).collect()
+/// The inputs, as samples have to fill them; `below`: how many integers each takes.
+fn inputs(feeds: &[Feed], below: &[Option<usize>]) -> Vec<Input> {
+    let input = |(f, below): (&Feed, &Option<usize>)| Input {
+        name: f.name.clone(),
+        dtype: f.dtype,
+        dims: f.dims.clone(),
+        below: *below,
+    };
+    feeds.iter().zip(below).map(input).collect()
 }
 
 /// Names and dims of the outputs; no dims where they are unknown.

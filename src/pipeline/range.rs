@@ -1,9 +1,11 @@
 //! The range of numbers that a network was trained on, as its first BatchNormalization remembers it: which preparation suits images that are made
 //! up, and whether samples are far from it.
 
+use std::collections::BTreeSet;
+
 use rayon::prelude::*;
 
-use crate::data::{Input, Preparation, Samples};
+use crate::data::{Input, Preparation, Samples, is_image_like};
 use crate::error::Result;
 use crate::model::{Constants, Graph, Model, Node, Tensor, ValueId};
 use crate::parallel::in_order;
@@ -45,7 +47,7 @@ struct Probe {
 /// Mean and variance of each channel.
 type Channels = [Vec<f64>; 2];
 
-/// A preparation for images that are made up, and how it is said in options; `None` where the network does not tell. Errors where images cannot
+/// A preparation for images that are made up, of all inputs that take images, and how it is said in options; `None` where the network does not tell. Errors where images cannot
 /// be made.
 pub(super) fn suited(
     model: &Model,
@@ -54,12 +56,15 @@ pub(super) fn suited(
     layout: &Preparation,
     seed: u64,
 ) -> Result<Option<(Preparation, &'static str)>> {
-    if feeds.iter().any(|f| !f.dtype.is_float()) {
+    let images: Vec<&Input> =
+        inputs.iter().filter(|i| is_image_like(std::slice::from_ref(*i), layout.layout)).collect();
+    if images.iter().any(|i| !i.dtype.is_float()) {
         return Ok(None);
     }
     let model = verify::float32(model)?;
     let feeds = verify::float32_feeds(feeds);
-    let Some(probe) = Probe::of(&model)? else { return Ok(None) };
+    let images: Vec<&str> = images.into_iter().map(|i| i.name.as_str()).collect();
+    let Some(probe) = Probe::of(&model, &images)? else { return Ok(None) };
     let mut best: Option<(f64, Preparation, &'static str)> = None;
     for (one, said) in usual() {
         let how = Preparation { scale: one.scale, mean: one.mean, std: one.std, ..layout.clone() };
@@ -82,7 +87,8 @@ pub(super) fn is_far(
     get: &(dyn Fn(usize) -> Result<Vec<Tensor>> + Sync),
 ) -> Option<String> {
     let model = verify::float32(model).ok()?;
-    let probe = Probe::of(&model).ok()??;
+    let all: Vec<&str> = feeds.iter().map(|f| f.name.as_str()).collect();
+    let probe = Probe::of(&model, &all).ok()??;
     let expected = probe.expects.as_ref()?;
     let seen = probe.sees(&model, &verify::float32_feeds(feeds), count.min(LOOKED_AT), get).ok()?;
     if expected.iter().chain(&seen).any(|v| v.len() != seen[0].len()) {
@@ -105,10 +111,17 @@ pub(super) fn is_far(
 }
 
 impl Probe {
-    fn of(model: &Model) -> Result<Option<Self>> {
+    /// The first place that one of these inputs reaches.
+    fn of(model: &Model, inputs: &[&str]) -> Result<Option<Self>> {
         let graph = model.graph()?;
         let constants = Constants::new(&graph)?;
-        let is_fed = |v: ValueId| constants.get(v).is_none();
+        let mut reached: BTreeSet<ValueId> = inputs.iter().filter_map(|name| graph.find(name)).collect();
+        for node in graph.nodes() {
+            if node.inputs.iter().flatten().any(|v| reached.contains(v)) {
+                reached.extend(node.outputs.iter().copied().flatten());
+            }
+        }
+        let is_fed = |v: ValueId| reached.contains(&v) && constants.get(v).is_none();
         let normalized = |n: &Node<'_>| {
             let x = n.input(0).filter(|v| n.op() == "BatchNormalization" && is_fed(*v))?;
             let floats = |slot: usize| constants.get(n.input(slot)?)?.tensor().floats();

@@ -11,7 +11,7 @@ use secateur::model::proto::DataType;
 use tempfile::TempDir;
 
 fn input(name: &str, dims: &[usize]) -> Input {
-    Input { name: name.into(), dtype: DataType::Float, dims: dims.into() }
+    Input { name: name.into(), dtype: DataType::Float, dims: dims.into(), below: None }
 }
 
 fn folder() -> TempDir {

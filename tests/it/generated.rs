@@ -6,7 +6,7 @@ use secateur::model::proto::DataType;
 const COUNT: usize = 6;
 
 fn input(dtype: DataType, dims: &[usize]) -> Input {
-    Input { name: "x".into(), dtype, dims: dims.into() }
+    Input { name: "x".into(), dtype, dims: dims.into(), below: None }
 }
 
 fn image(dims: &[usize]) -> Input {
@@ -141,6 +141,7 @@ fn integers_are_small_and_each_input_is_filled() {
     let inputs = [
         Input { name: "image".into(), ..image(&[1, 3, 16, 16]) },
         Input { name: "ids".into(), ..input(DataType::Int64, &[1, 50]) },
+        Input { name: "words".into(), below: Some(30), ..input(DataType::Int32, &[1, 50]) },
         Input { name: "mask".into(), ..input(DataType::Bool, &[1, 50]) },
         Input { name: "bytes".into(), ..input(DataType::Uint8, &[1, 50]) },
     ];
@@ -150,7 +151,9 @@ fn integers_are_small_and_each_input_is_filled() {
     }
     let ids = sample[1].ints().unwrap();
     assert!(ids.iter().all(|v| (0..=1).contains(v)) && ids.contains(&0) && ids.contains(&1));
-    assert!(sample[3].data.iter().any(|b| *b > 1));
+    let words = sample[2].ints().unwrap();
+    assert!(words.iter().all(|v| (0..30).contains(v)) && words.iter().any(|v| *v > 15), "as many as a table has rows");
+    assert!(sample[4].data.iter().any(|b| *b > 1));
     assert!(sample[0].floats().unwrap().iter().all(|v| v.fract() == 0.0), "an image among others is one too");
 }
 

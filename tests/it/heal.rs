@@ -13,6 +13,7 @@ use secateur::verify::{Case, Status, Values, verify};
 
 use crate::support::{Analysed, network};
 
+mod other_readers;
 mod stored;
 
 /// How many samples are fitted on; as many others judge.

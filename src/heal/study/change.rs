@@ -5,9 +5,10 @@ use ndarray::{Array1, Array2, Axis, s};
 
 use super::moments::Moments;
 use crate::heal::fit::solve;
-use crate::heal::layer::{Kind, Layer};
-use crate::heal::network::{Given, Network};
+use crate::heal::layer::{Both, Kind, Layer};
+use crate::heal::network::{Given, Instead, Network};
 use crate::heal::sequence::{bias_of, slots};
+use crate::model::{Node, Tensor};
 
 /// How strongly the fit is held back, as a share of the mean variance.
 const LAMBDA: f64 = 1e-2;
@@ -84,8 +85,31 @@ pub(super) fn of_layer(net: &Network<'_>, layer: &Layer, kept: &[usize], moments
     }
     let error = if variance > 0.0 { (error / variance).max(0.0) } else { 0.0 };
     let slots = slots(net, layer, &matrix, &bias).ok()?;
-    let given = slots.into_iter().map(|(node, slot, tensor)| ((node, slot), tensor)).collect();
+    let given = slots.into_iter().map(|(node, slot, tensor)| ((node, slot), Instead::Constant(tensor))).collect();
     Some(Change { given, errors: vec![error] })
+}
+
+/// Of a contraction that cannot be fitted, as one of two activations: what goes is 0 where it reads it, which is what it is without. Its error is
+/// not known; the share that goes is taken for it. `None` where something goes from more than one axis of what it reads.
+pub(super) fn of_other(both: &Both<'_>, node: &Node<'_>) -> Option<Change> {
+    let net = both.after;
+    let mut change = Change::default();
+    for (slot, value) in node.inputs.iter().enumerate() {
+        let Some(value) = value.filter(|v| net.known.get(*v).is_none()) else { continue };
+        let name = net.graph.name(value);
+        let mut cuts = both.removed.iter().filter(|r| r.concerns(name, node.name()) && !r.is_empty());
+        let Some(cut) = cuts.next() else { continue };
+        let mut dims = vec![1; net.dims.get(value)?.len()];
+        if cuts.next().is_some() || !cut.blocks.is_empty() {
+            return None;
+        }
+        *dims.get_mut(cut.axis)? = cut.length;
+        let mut stays = vec![1.0; cut.length];
+        cut.indices.iter().for_each(|&i| stays[i] = 0.0);
+        change.given.insert((node.id, slot), Instead::Times(Tensor::from_floats(dims, &stays)));
+        change.errors.push(cut.indices.len() as f64 / cut.length.max(1) as f64);
+    }
+    Some(change)
 }
 
 /// What removed columns are made up for with: `M = (S_KK + l I)^-1 S_KR`.

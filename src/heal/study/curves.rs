@@ -41,7 +41,8 @@ pub struct Cost {
 
 impl Study<'_> {
     /// The costs of every level of each trial. At some levels outputs are compared; in between their distance is taken to grow with the readers'
-    /// error. `None`: of a trial of which a reader cannot be fitted. Errors where the model cannot be run.
+    /// error. What a reader that cannot be
+    /// fitted makes is left as it is without what goes. `None`: of a trial that nothing reads. Errors where the model cannot be run.
     pub fn costs(&self, trials: &[Trial], watch: &(dyn Fn(Step<'_>) + Sync)) -> Result<Vec<Option<Vec<Cost>>>> {
         let net = &self.net;
         let last = |t: &Trial| t.levels.last().and_then(|l| self.readers(l));
@@ -77,7 +78,10 @@ impl Study<'_> {
         let both = Both { before: net, after: net, removed };
         let mut all = Change::default();
         for id in nodes.iter().filter(|id| both.reads_removed(net.graph.node(**id))) {
-            let (layer, moments) = (self.layers.get(id)?, self.moments.get(id)?);
+            let (Some(layer), Some(moments)) = (self.layers.get(id), self.moments.get(id)) else {
+                all.add(change::of_other(&both, net.graph.node(*id))?);
+                continue;
+            };
             let kept = both.kept(layer.x[0], net.graph.node(*id), layer.channels()).ok()?;
             all.add(change::of_layer(net, layer, &kept, moments)?);
         }
