@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use super::gate::Gate;
 use super::heal::Basis;
+use super::range::Said;
 use super::unlabelled::Unlabelled;
 use super::{bench, lookup, range, summary};
 use crate::data::{Input, Preparation, Samples, Stacked, is_image_like, save};
@@ -83,8 +84,8 @@ pub(super) struct Data<'a> {
     seed: u64,
     calibrate: Option<Samples>,
     evaluate: Option<Evaluation>,
-    /// How images that are made up are prepared, where nobody said it.
-    suited: OnceLock<Option<(Preparation, &'static str)>>,
+    /// How images that are made up are prepared, in turn, where nobody said it.
+    suited: OnceLock<Vec<Said>>,
 }
 
 /// Labelled samples, and the output that has the scores of the classes.
@@ -125,8 +126,10 @@ impl<'a> Data<'a> {
     /// The samples of that basis, for fitting and for judging. Errors where images cannot be made, or all samples are the same.
     pub(super) fn unlabelled(&self) -> Result<Unlabelled<'_>> {
         let Measures { samples, preparation, .. } = self.measures;
-        let preparation = self.suited().as_ref().map_or(preparation, |(how, _)| how);
-        let make = |count| Samples::generated(&self.inputs, preparation, count, self.seed);
+        let suited = self.suited();
+        let ways: Vec<&Preparation> =
+            if suited.is_empty() { vec![preparation] } else { suited.iter().map(|s| &s.0).collect() };
+        let make = |count| ways.iter().map(|how| Samples::generated(&self.inputs, how, count, self.seed)).collect();
         match (&self.calibrate, self.basis()) {
             (Some(all), _) => Unlabelled::calibration(all, *samples).differing(all),
             (None, Basis::Generated) => Unlabelled::generated(*samples, make),
@@ -135,23 +138,28 @@ impl<'a> Data<'a> {
     }
 
     /// How images that are made up are prepared, where nobody said it and the model tells.
-    fn suited(&self) -> &Option<(Preparation, &'static str)> {
+    fn suited(&self) -> &[Said] {
         self.suited.get_or_init(|| {
             let asked = self.measures.prepared || !self.makes_images();
             let how = &self.measures.preparation;
             let suited = || range::suited(self.model, self.feeds, &self.inputs, how, self.seed);
-            if asked { None } else { suited().ok().flatten() }
+            if asked { Vec::new() } else { suited().unwrap_or_default() }
         })
     }
 
     /// What is to be said of the samples that a model was healed on.
     pub(super) fn remarks(&self, samples: &Unlabelled<'_>) -> Vec<String> {
         let assumed = match self.suited() {
-            Some((_, said)) => Some(format!(
+            [(_, said)] => Some(format!(
                 "{MADE_UP} prepared as with {said}, which comes nearest to what the model expects: {SAY_SO}"
             )),
-            None if self.makes_images() && !self.measures.prepared => Some(format!("{MADE_UP} of 0 to 255: {SAY_SO}")),
-            None => None,
+            [] if self.makes_images() && !self.measures.prepared => Some(format!("{MADE_UP} of 0 to 255: {SAY_SO}")),
+            [] => None,
+            several => {
+                let ways: Vec<&str> = several.iter().map(|s| s.1).collect();
+                let ways = ways.join(", ");
+                Some(format!("{MADE_UP} prepared in turn as with {ways}, for the model does not tell which: {SAY_SO}"))
+            }
         };
         let far = || range::is_far(self.model, self.feeds, samples.fit.len(), &|i| samples.get(samples.fit.start + i));
         let few = samples.are_the_users() && samples.fit.len() < FEW;

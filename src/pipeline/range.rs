@@ -18,6 +18,10 @@ const LOOKED_AT: usize = 16;
 /// From so many times the standard deviation on, or so many deviations away, samples are said to be far from what a network was trained on.
 const FAR: [f64; 2] = [10.0, 4.0];
 
+/// Without a BatchNormalization, preparations that are no further than that from the nearest, by the logarithm of what squares the first contraction makes, cannot be
+/// told apart: a factor of ten.
+const UNTOLD: f64 = std::f64::consts::LN_10;
+
 /// What images are usually brought to, with how it is said in options. The first is none.
 fn usual() -> [(Preparation, &'static str); 4] {
     let of = |scale: f64, mean: &[f64], std: &[f64]| Preparation {
@@ -37,6 +41,9 @@ fn usual() -> [(Preparation, &'static str); 4] {
     ]
 }
 
+/// A preparation, and how it is said in options.
+pub(super) type Said = (Preparation, &'static str);
+
 /// Where a network shows what range it was trained on: what its first BatchNormalization reads, with the mean and the variance that this expects
 /// of each channel; without one, what its first contraction makes, of which no more is known than that it is neither huge nor tiny.
 struct Probe {
@@ -47,36 +54,37 @@ struct Probe {
 /// Mean and variance of each channel.
 type Channels = [Vec<f64>; 2];
 
-/// A preparation for images that are made up, of all inputs that take images, and how it is said in options; `None` where the network does not tell. Errors where images cannot
-/// be made.
+/// Preparations for images that are made up, of all inputs that take images: the one that the network's BatchNormalization tells, or else all that
+/// may be it, the likeliest first; none where the network does not tell. Errors where images cannot be made.
 pub(super) fn suited(
     model: &Model,
     feeds: &[Feed],
     inputs: &[Input],
     layout: &Preparation,
     seed: u64,
-) -> Result<Option<(Preparation, &'static str)>> {
+) -> Result<Vec<Said>> {
     let images: Vec<&Input> =
         inputs.iter().filter(|i| is_image_like(std::slice::from_ref(*i), layout.layout)).collect();
     if images.iter().any(|i| !i.dtype.is_float()) {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let model = verify::float32(model)?;
     let feeds = verify::float32_feeds(feeds);
     let images: Vec<&str> = images.into_iter().map(|i| i.name.as_str()).collect();
-    let Some(probe) = Probe::of(&model, &images)? else { return Ok(None) };
-    let mut best: Option<(f64, Preparation, &'static str)> = None;
+    let Some(probe) = Probe::of(&model, &images)? else { return Ok(Vec::new()) };
+    let mut all: Vec<(f64, Said)> = Vec::new();
     for (one, said) in usual() {
         let how = Preparation { scale: one.scale, mean: one.mean, std: one.std, ..layout.clone() };
         // What is for three channels does not fit one.
         let Ok(samples) = Samples::generated(inputs, &how, LOOKED_AT, seed) else { continue };
-        let Ok(seen) = probe.sees(&model, &feeds, LOOKED_AT, &|i| samples.get(i)) else { return Ok(None) };
-        let off = probe.off(&seen);
-        if off.is_finite() && best.as_ref().is_none_or(|b| off < b.0) {
-            best = Some((off, how, said));
-        }
+        let Ok(seen) = probe.sees(&model, &feeds, LOOKED_AT, &|i| samples.get(i)) else { return Ok(Vec::new()) };
+        all.push((probe.off(&seen), (how, said)));
     }
-    Ok(best.map(|(_, how, said)| (how, said)))
+    all.retain(|(off, _)| off.is_finite());
+    all.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let nearest = all.first().map_or(0.0, |best| best.0);
+    let many = if probe.expects.is_some() { 1 } else { all.partition_point(|(off, _)| off - nearest < UNTOLD) };
+    Ok(all.into_iter().take(many).map(|(_, said)| said).collect())
 }
 
 /// Why samples are unlike what the network was trained on; `None` where they are not, or it does not tell.
@@ -182,3 +190,6 @@ impl Probe {
 fn named(graph: &Graph<'_>, value: ValueId) -> String {
     graph.name(value).to_owned()
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,8 +36,12 @@ pub(super) struct Unlabelled<'a> {
 #[derive(Debug)]
 enum Source<'a> {
     Calibration(&'a Samples),
-    Generated(Box<Samples>),
-    Seeded { feeds: Vec<Feed>, seed: u64 },
+    /// In turn: sample `i` is that of `i` modulo their number.
+    Generated(Vec<Samples>),
+    Seeded {
+        feeds: Vec<Feed>,
+        seed: u64,
+    },
 }
 
 impl<'a> Unlabelled<'a> {
@@ -69,10 +73,10 @@ impl<'a> Unlabelled<'a> {
         Self { source: Source::Calibration(all), fit: 0..0, judge }
     }
 
-    /// Images made up; `make` makes so many. Errors where it does.
-    pub(super) fn generated(samples: Option<usize>, make: impl FnOnce(usize) -> Result<Samples>) -> Result<Self> {
+    /// Images made up; `make` makes so many, in each way that takes turns. Errors where it does.
+    pub(super) fn generated(samples: Option<usize>, make: impl FnOnce(usize) -> Result<Vec<Samples>>) -> Result<Self> {
         let parts = parts(samples.unwrap_or(FITTED), JUDGING_IMAGES);
-        Ok(Self { source: Source::Generated(Box::new(make(parts.judge.end)?)), fit: parts.fit, judge: parts.judge })
+        Ok(Self { source: Source::Generated(make(parts.judge.end)?), fit: parts.fit, judge: parts.judge })
     }
 
     /// Seeded numbers to fit on and to judge by; `make` makes some that are more like data, where it can.
@@ -80,11 +84,11 @@ impl<'a> Unlabelled<'a> {
         feeds: &[Feed],
         samples: Option<usize>,
         seed: u64,
-        make: impl FnOnce(usize) -> Result<Samples>,
+        make: impl FnOnce(usize) -> Result<Vec<Samples>>,
     ) -> Self {
         let parts = parts(samples.unwrap_or(SEEDED[0]), SEEDED[1]);
         let source = make(parts.judge.end);
-        let source = source.map_or_else(|_| Source::numbers(feeds, seed), |s| Source::Generated(Box::new(s)));
+        let source = source.map_or_else(|_| Source::numbers(feeds, seed), Source::Generated);
         Self { source, fit: parts.fit, judge: parts.judge }
     }
 
@@ -97,7 +101,10 @@ impl<'a> Unlabelled<'a> {
     pub(super) fn get(&self, i: usize) -> Result<Vec<Tensor>> {
         match &self.source {
             Source::Calibration(samples) => samples.get(i),
-            Source::Generated(samples) => samples.get(i),
+            Source::Generated(ways) => {
+                let way = ways.get(i % ways.len().max(1)).ok_or_else(|| Error::internal("no samples were made"))?;
+                way.get(i)
+            }
             Source::Seeded { feeds, seed } => Ok(verify::seeded(feeds, seed.wrapping_add(i as u64))),
         }
     }
