@@ -19,7 +19,7 @@ pub(super) struct SampleOpts {
     #[arg(long, value_name = "N")]
     samples: Option<usize>,
     /// What raw data is multiplied by: (x * scale - mean) / std. A number or a fraction, such as 1/255 [default: 1; where images are made up
-    /// and none of the three is given, what comes nearest to what the model expects]
+    /// and none of the three is given, what comes nearest to what the model expects, or in turn all that may]
     #[arg(long, value_name = "S", value_parser = fraction)]
     scale: Option<f64>,
     /// What is subtracted then: one number, or one for each channel.

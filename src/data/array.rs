@@ -7,7 +7,10 @@ use std::path::Path;
 use ndarray::{ArrayD, Axis, IxDyn};
 use ndarray_npy::{NpzReader, ReadNpyError, ReadNpyExt, ReadNpzError, ReadableElement};
 
+mod f16;
 mod member;
+
+use f16::F16;
 
 /// An array of one of the element types that are read.
 #[derive(Debug)]
@@ -21,6 +24,7 @@ pub(super) enum Array {
     U32(ArrayD<u32>),
     I64(ArrayD<i64>),
     U64(ArrayD<u64>),
+    F16(ArrayD<F16>),
     F32(ArrayD<f32>),
     F64(ArrayD<f64>),
 }
@@ -38,6 +42,7 @@ macro_rules! each {
             Array::U32($a) => $body,
             Array::I64($a) => $body,
             Array::U64($a) => $body,
+            Array::F16($a) => $body,
             Array::F32($a) => $body,
             Array::F64($a) => $body,
         }
@@ -57,7 +62,7 @@ macro_rules! numbers {
 
 numbers!(
     bool => |v| f64::from(u8::from(v)), i8 => |v| v.into(), u8 => |v| v.into(), i16 => |v| v.into(), u16 => |v| v.into(),
-    i32 => |v| v.into(), u32 => |v| v.into(), i64 => |v| v as f64, u64 => |v| v as f64, f32 => |v| v.into(), f64 => |v| v,
+    i32 => |v| v.into(), u32 => |v| v.into(), F16 => |v| v.number(), i64 => |v| v as f64, u64 => |v| v as f64, f32 => |v| v.into(), f64 => |v| v,
 );
 
 /// Where an array is read from, as often as it takes.
@@ -150,9 +155,9 @@ impl Array {
             "u4" => from.read().map(Self::U32),
             "i8" => from.read().map(Self::I64),
             "u8" => from.read().map(Self::U64),
+            "f2" => from.read().map(Self::F16),
             "f4" => from.read().map(Self::F32),
             "f8" => from.read().map(Self::F64),
-            "f2" => return Err("float16 elements are not read: save it as float32".into()),
             _ => Err(Unread::Type(name.into())),
         };
         known.map_err(|e| match e {

@@ -229,15 +229,33 @@ fn archive(name: &str, content: &[u8], deflate: bool) -> Vec<u8> {
     [local, entry, end].concat()
 }
 
+/// A file of four float16 numbers, `descr` saying their order of bytes.
+fn halves(descr: &str, data: &[u8]) -> Vec<u8> {
+    let head = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': (2, 2), }}");
+    let mut bytes = [b"\x93NUMPY\x01\x00\x76\x00", head.as_bytes()].concat();
+    bytes.resize(127, b' ');
+    [&bytes, &b"\n"[..], data].concat()
+}
+
 #[test]
-fn half_precision_and_nan_are_named() {
+fn half_precision_is_read_in_either_order_of_bytes() {
     let dir = folder();
     let path = dir.path().join("half.npy");
-    let mut bytes = b"\x93NUMPY\x01\x00\x76\x00{'descr': '<f2', 'fortran_order': False, 'shape': (2, 2), }".to_vec();
-    bytes.resize(127, b' ');
-    bytes.extend(b"\n\0\0\0\0\0\0\0\0");
-    std::fs::write(&path, bytes).unwrap();
-    refused(&path, &[input("in", &[1, 2])], &Preparation::default(), &["float16", "float32"]);
+    let numbers = [0x3c00u16, 0x3800, 0xc000, 0x7bff];
+    let little: Vec<u8> = numbers.iter().flat_map(|v| v.to_le_bytes()).collect();
+    let big: Vec<u8> = numbers.iter().flat_map(|v| v.to_be_bytes()).collect();
+    for (descr, data) in [("<f2", &little), (">f2", &big)] {
+        std::fs::write(&path, halves(descr, data)).unwrap();
+        let samples = open(&path, &[input("in", &[1, 2])]);
+        assert_eq!([floats(&samples, 0), floats(&samples, 1)], [[1.0, 0.5], [-2.0, 65504.0]]);
+    }
+    std::fs::write(&path, halves("<f2", &little[..7])).unwrap();
+    refused(&path, &[input("in", &[1, 2])], &Preparation::default(), &[]);
+}
+
+#[test]
+fn what_is_no_number_is_named() {
+    let dir = folder();
     let path = dir.path().join("nan.npy");
     write_npy(&path, &counted(&[2, 2], |i| if i == 3 { f32::NAN } else { 0.0 })).unwrap();
     let samples = open(&path, &[input("in", &[1, 2])]);

@@ -26,7 +26,7 @@ fn attention(without: Option<usize>) -> Model {
     let weights = &mut proto.graph.as_mut().unwrap().initializer[0];
     let mut floats = Tensor::from_proto(weights).unwrap().floats().unwrap();
     floats.iter_mut().skip(unit).step_by(UNITS).for_each(|w| *w = 0.0);
-    *weights = Tensor::from_floats(vec![4, UNITS], &floats).to_proto(&weights.name().to_owned());
+    *weights = Tensor::from_floats(vec![4, UNITS], &floats).to_proto(weights.name());
     Model::new(proto).unwrap()
 }
 
