@@ -163,7 +163,10 @@ impl<'a> Data<'a> {
         };
         let far = || range::is_far(self.model, self.feeds, samples.fit.len(), &|i| samples.get(samples.fit.start + i));
         let few = samples.are_the_users() && samples.fit.len() < FEW;
-        let few = few.then(|| format!("{} samples to fit on are few: a few hundred heal better", samples.fit.len()));
+        let few = few.then(|| match samples.fit.len() {
+            1 => "one sample to fit on is few: a few hundred heal better".to_owned(),
+            n => format!("{n} samples to fit on are few: a few hundred heal better"),
+        });
         assumed.or_else(far).into_iter().chain(few).collect()
     }
 

@@ -16,6 +16,9 @@ use crate::verify::{self, Fidelity, Pair, Values};
 /// Samples that are looked at before anything is fitted.
 const LOOKED_AT: usize = 32;
 
+/// Fewer samples than that are few to judge by.
+const FEW_JUDGE: usize = 8;
+
 /// Outputs that are no further from the original's cannot be told from them.
 const UNTOUCHED: f64 = 1e-7;
 
@@ -169,6 +172,13 @@ impl Healing<'_> {
                 "with {name} the outputs are no closer to the original's ({after:.4}, without {before:.4})"
             )));
         }
+        let unhealed = start.as_ref().and_then(|s| s.fidelity.as_ref());
+        if let Some(output) = unhealed.and_then(|unhealed| further(&fidelity, unhealed)) {
+            return Ok(Err(format!(
+                "with {name} the squared error of output '{output}' grows; judged on {} only, a smaller divergence does not outweigh that",
+                fidelity.samples
+            )));
+        }
         let version = Version { report: cut.judge(&model)?, written, model };
         clock.lap("verify");
         if self.unhealed.is_proved() && !version.is_proved() {
@@ -260,6 +270,12 @@ fn is_better(after: f64, before: f64) -> bool {
     after.is_finite() && (!before.is_finite() || after < before)
 }
 
+/// Of few samples, an output whose squared error is larger than before: that a divergence is smaller says little then.
+fn further<'f>(after: &'f Fidelity, before: &Fidelity) -> Option<&'f str> {
+    let pairs = after.outputs.iter().zip(&before.outputs).filter(|_| after.samples < FEW_JUDGE);
+    pairs.into_iter().find(|(a, b)| a.sqnr_db < b.sqnr_db).map(|(a, _)| a.name.as_str())
+}
+
 /// Why a method changes nothing: the first layer that it left alone has a reason.
 fn nothing(name: &str, layers: &[heal::LayerError]) -> String {
     match layers.iter().find_map(|l| Some((&l.node, l.skipped.as_ref()?))) {
@@ -279,5 +295,26 @@ fn layer(l: &heal::LayerError) -> HealedLayer {
         after: finite(l.after),
         outcome: l.outcome.into(),
         skipped: l.skipped.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::{OutputFidelity, Worst};
+
+    fn of(samples: usize, sqnr_db: f64) -> Fidelity {
+        let worst = Worst { kl: None, cosine: 1.0, sqnr_db };
+        let (name, kl) = ("y".to_owned(), Some(0.1));
+        let output =
+            OutputFidelity { name, top1_agreement: Some(1.0), kl, cosine: 1.0, sqnr_db, max_abs_error: 0.0, worst };
+        Fidelity { samples, outputs: vec![output] }
+    }
+
+    #[test]
+    fn of_few_samples_no_output_may_have_a_larger_error() {
+        assert_eq!(further(&of(1, -17.4), &of(1, 3.1)), Some("y"));
+        assert_eq!(further(&of(1, 3.2), &of(1, 3.1)), None);
+        assert_eq!(further(&of(FEW_JUDGE, 2.0), &of(FEW_JUDGE, 3.1)), None, "of enough the divergence decides");
     }
 }
