@@ -23,9 +23,9 @@ impl ReadableElement for F16 {
             Value::String(d) if d.trim_start_matches(['<', '=', '|']) == "f2" => half::f16::from_le_bytes,
             other => return Err(ReadDataError::WrongDescriptor(other.clone())),
         };
-        let wanted = 2 * len;
+        let wanted = len.saturating_mul(2);
         let mut bytes = Vec::new();
-        reader.take(wanted as u64 + 1).read_to_end(&mut bytes).map_err(ReadDataError::Io)?;
+        reader.take((wanted as u64).saturating_add(1)).read_to_end(&mut bytes).map_err(ReadDataError::Io)?;
         match bytes.len() {
             n if n < wanted => Err(ReadDataError::MissingData),
             n if n > wanted => Err(ReadDataError::ExtraBytes(n - wanted)),

@@ -41,8 +41,8 @@ pub struct Cost {
 
 impl Study<'_> {
     /// The costs of every level of each trial. At some levels outputs are compared; in between their distance is taken to grow with the readers'
-    /// error. What a reader that cannot be
-    /// fitted makes is left as it is without what goes. `None`: of a trial that nothing reads. Errors where the model cannot be run.
+    /// error. A reader that cannot be fitted reads zeros at what goes. `None`: of a trial that nothing reads. Errors where the model cannot be
+    /// run.
     pub fn costs(&self, trials: &[Trial], watch: &(dyn Fn(Step<'_>) + Sync)) -> Result<Vec<Option<Vec<Cost>>>> {
         let net = &self.net;
         let last = |t: &Trial| t.levels.last().and_then(|l| self.readers(l));
