@@ -27,6 +27,8 @@ pub(super) struct Network<'m> {
     pub graph: Graph<'m>,
     pub known: Constants,
     pub dims: Dims,
+    /// Whether a value depends on an input.
+    live: Vec<bool>,
 }
 
 /// Nodes of a network that are run together.
@@ -46,7 +48,7 @@ impl<'m> Network<'m> {
         let graph = model.graph()?;
         let dims = runtime::dims(model, feeds)?;
         let known = Constants::new(&graph)?.at(&graph, &dims)?;
-        Ok(Self { graph, known, dims })
+        Ok(Self { live: graph.live(), graph, known, dims })
     }
 
     /// The elements of a constant, if they are floating-point numbers.
@@ -63,6 +65,11 @@ impl<'m> Network<'m> {
         }
     }
 
+    /// Whether a value is the same whatever the inputs are, as what dequantizes stored weights. Every segment makes such ones for itself.
+    pub(super) fn is_fixed(&self, value: ValueId) -> bool {
+        !self.live[value.index()]
+    }
+
     /// What of the range is needed for `makes`, and what that reads.
     pub(super) fn segment(&self, range: Range<usize>, makes: &BTreeSet<ValueId>) -> Segment {
         let mut needed = BTreeSet::new();
@@ -72,7 +79,8 @@ impl<'m> Network<'m> {
             if self.known.get(value).is_some() {
                 continue;
             }
-            match self.graph.producer(value).filter(|n| range.contains(&n.id.index())) {
+            let runs = |n: &&Node<'m>| range.contains(&n.id.index()) || self.is_fixed(value);
+            match self.graph.producer(value).filter(runs) {
                 Some(node) => {
                     if needed.insert(node.id) {
                         open.extend(self.reads(node));

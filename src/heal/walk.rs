@@ -49,7 +49,10 @@ impl<'n> Walk<'n> {
         let range = self.at..to;
         let makes: BTreeSet<ValueId> =
             range.clone().flat_map(|n| self.net.graph.nodes()[n].outputs.iter().copied().flatten()).collect();
-        let makes = makes.into_iter().filter(|&v| self.net.known.get(v).is_none() && self.is_needed(v, to)).collect();
+        let makes = makes
+            .into_iter()
+            .filter(|&v| self.net.known.get(v).is_none() && !self.net.is_fixed(v) && self.is_needed(v, to))
+            .collect();
         let segment = self.net.segment(range, &makes);
         if !segment.makes.is_empty() {
             let made = self.run(&segment, &self.given)?;
