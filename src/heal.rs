@@ -123,7 +123,7 @@ pub struct LayerError {
     /// With the weights that it had, fed by the layers healed before it: `sum |y - y'|^2 / sum |y - mean y|^2` at what was fitted to, `y` the
     /// original's; NaN where it was left alone.
     pub before: f64,
-    /// The same with the weights that it has now.
+    /// The same with the weights that it has now; NaN likewise.
     pub after: f64,
     /// What became of it: `refit`, `folded`, `kept`.
     pub outcome: &'static str,

@@ -24,7 +24,14 @@ const SMALLEST: usize = 8;
 /// Whether samples are generated as images: there is one input, it takes float or uint8 numbers, it has four axes (the first may count several
 /// images), 1 or 3 of them are channels, where `layout` or else the dims say that channels are, and the others are at least 8 long.
 pub fn is_image_like(inputs: &[Input], layout: Option<Layout>) -> bool {
-    matches!(inputs, [input] if Picture::of(input, layout).is_some())
+    matches!(inputs, [input] if input.takes_images(layout))
+}
+
+impl Input {
+    /// Whether its samples are generated as images, as [`is_image_like`] has it of one alone.
+    pub fn takes_images(&self, layout: Option<Layout>) -> bool {
+        Picture::of(self, layout).is_some()
+    }
 }
 
 /// Samples to be made.

@@ -187,15 +187,20 @@ impl<'m> Graph<'m> {
 
     /// Which values depend on a graph input, by number: through operands, or through what a subgraph reads.
     pub fn live(&self) -> Vec<bool> {
-        let mut live: Vec<bool> = self.values.iter().map(|v| v.source == Source::Input).collect();
+        self.reached(|v| self.value(v).source == Source::Input, |node| is_random(node.op()))
+    }
+
+    /// Which values are among `from`, made by one of `also`, or depend on such ones, by number.
+    pub(crate) fn reached(&self, from: impl Fn(ValueId) -> bool, also: impl Fn(&Node<'m>) -> bool) -> Vec<bool> {
+        let mut reached: Vec<bool> = self.value_ids().map(from).collect();
         for node in &self.nodes {
             let captured = captured_names(node.proto).into_iter().filter_map(|n| self.find(n));
-            let reads_live = node.inputs.iter().flatten().copied().chain(captured).any(|v| live[v.index()]);
-            if reads_live || is_random(node.op()) {
-                node.outputs.iter().flatten().for_each(|o| live[o.index()] = true);
+            let reads = node.inputs.iter().flatten().copied().chain(captured).any(|v| reached[v.index()]);
+            if reads || also(node) {
+                node.outputs.iter().flatten().for_each(|o| reached[o.index()] = true);
             }
         }
-        live
+        reached
     }
 
     /// The initializer behind a value, if it is one.

@@ -120,7 +120,7 @@ impl<'a> Data<'a> {
     /// Whether images are made up, for one input or more.
     fn makes_images(&self) -> bool {
         let layout = self.measures.preparation.layout;
-        self.calibrate.is_none() && self.inputs.iter().any(|i| is_image_like(std::slice::from_ref(i), layout))
+        self.calibrate.is_none() && self.inputs.iter().any(|i| i.takes_images(layout))
     }
 
     /// The samples of that basis, for fitting and for judging. Errors where images cannot be made, or all samples are the same.

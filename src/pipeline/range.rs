@@ -1,11 +1,9 @@
 //! The range of numbers that a network was trained on, as its first BatchNormalization remembers it: which preparation suits images that are made
 //! up, and whether samples are far from it.
 
-use std::collections::BTreeSet;
-
 use rayon::prelude::*;
 
-use crate::data::{Input, Preparation, Samples, is_image_like};
+use crate::data::{Input, Preparation, Samples};
 use crate::error::Result;
 use crate::model::{Constants, Graph, Model, Node, Tensor, ValueId};
 use crate::parallel::in_order;
@@ -18,8 +16,8 @@ const LOOKED_AT: usize = 16;
 /// From so many times the standard deviation on, or so many deviations away, samples are said to be far from what a network was trained on.
 const FAR: [f64; 2] = [10.0, 4.0];
 
-/// Without a BatchNormalization, preparations that are no further than that from the nearest, by the logarithm of what squares the first contraction makes, cannot be
-/// told apart: a factor of ten.
+/// Without a BatchNormalization, preparations that are no further than that from the nearest cannot be told apart: a factor of ten in the squares
+/// that the first contraction makes.
 const UNTOLD: f64 = std::f64::consts::LN_10;
 
 /// What images are usually brought to, with how it is said in options. The first is none.
@@ -63,8 +61,7 @@ pub(super) fn suited(
     layout: &Preparation,
     seed: u64,
 ) -> Result<Vec<Said>> {
-    let images: Vec<&Input> =
-        inputs.iter().filter(|i| is_image_like(std::slice::from_ref(*i), layout.layout)).collect();
+    let images: Vec<&Input> = inputs.iter().filter(|i| i.takes_images(layout.layout)).collect();
     if images.iter().any(|i| !i.dtype.is_float()) {
         return Ok(Vec::new());
     }
@@ -123,13 +120,8 @@ impl Probe {
     fn of(model: &Model, inputs: &[&str]) -> Result<Option<Self>> {
         let graph = model.graph()?;
         let constants = Constants::new(&graph)?;
-        let mut reached: BTreeSet<ValueId> = inputs.iter().filter_map(|name| graph.find(name)).collect();
-        for node in graph.nodes() {
-            if node.inputs.iter().flatten().any(|v| reached.contains(v)) {
-                reached.extend(node.outputs.iter().copied().flatten());
-            }
-        }
-        let is_fed = |v: ValueId| reached.contains(&v) && constants.get(v).is_none();
+        let reached = graph.reached(|v| inputs.contains(&graph.name(v)), |_| false);
+        let is_fed = |v: ValueId| reached[v.index()] && constants.get(v).is_none();
         let normalized = |n: &Node<'_>| {
             let x = n.input(0).filter(|v| n.op() == "BatchNormalization" && is_fed(*v))?;
             let floats = |slot: usize| constants.get(n.input(slot)?)?.tensor().floats();

@@ -164,7 +164,8 @@ impl Healing<'_> {
         clock.lap("write");
         let (pair, fidelity) = self.compared(&model, samples, start)?;
         clock.lap("compare");
-        let before = start.as_ref().and_then(|s| s.fidelity.as_ref()).map_or(f64::NAN, Fidelity::distance);
+        let unhealed = start.as_ref().and_then(|s| s.fidelity.as_ref());
+        let before = unhealed.map_or(f64::NAN, Fidelity::distance);
         let after = fidelity.distance();
         said.score = Some(HealScore { cut: finite(before), healed: finite(after) });
         if !is_better(after, before) {
@@ -172,7 +173,6 @@ impl Healing<'_> {
                 "with {name} the outputs are no closer to the original's ({after:.4}, without {before:.4})"
             )));
         }
-        let unhealed = start.as_ref().and_then(|s| s.fidelity.as_ref());
         if let Some(output) = unhealed.and_then(|unhealed| further(&fidelity, unhealed)) {
             return Ok(Err(format!(
                 "with {name} the squared error of output '{output}' grows; judged on {} only, a smaller divergence does not outweigh that",
@@ -272,8 +272,8 @@ fn is_better(after: f64, before: f64) -> bool {
 
 /// Of few samples, an output whose squared error is larger than before: that a divergence is smaller says little then.
 fn further<'f>(after: &'f Fidelity, before: &Fidelity) -> Option<&'f str> {
-    let pairs = after.outputs.iter().zip(&before.outputs).filter(|_| after.samples < FEW_JUDGE);
-    pairs.into_iter().find(|(a, b)| a.sqnr_db < b.sqnr_db).map(|(a, _)| a.name.as_str())
+    let mut pairs = after.outputs.iter().zip(&before.outputs).filter(|_| after.samples < FEW_JUDGE);
+    pairs.find(|(a, b)| a.sqnr_db < b.sqnr_db).map(|(a, _)| a.name.as_str())
 }
 
 /// Why a method changes nothing: the first layer that it left alone has a reason.
