@@ -42,8 +42,8 @@ impl Kink {
 }
 
 impl Behind {
-    /// Behind `value`, which `maker` makes in the cut model.
-    pub(super) fn new(both: &Both<'_>, maker: NodeId, value: ValueId, channels: Channels) -> Self {
+    /// Behind `value` of the cut model, whose maker is fitted when `first` is to run.
+    pub(super) fn new(both: &Both<'_>, first: NodeId, value: ValueId, channels: Channels) -> Self {
         let net = both.after;
         let dims = net.dims.get(value).unwrap_or_default();
         let axis = match channels {
@@ -61,7 +61,7 @@ impl Behind {
             }
             let passes = matches!(node.op(), "Identity" | "Dropout")
                 || (behind.joined.is_none() && (behind.normalized(net, node) || behind.moved(net, node, at, axis)))
-                || behind.join(both, node, (at, out), maker);
+                || behind.join(both, node, (at, out), first);
             if !passes {
                 break;
             }
@@ -113,11 +113,11 @@ impl Behind {
         true
     }
 
-    /// A sum with a value that is ready before the contraction runs.
-    fn join(&mut self, both: &Both<'_>, node: &Node<'_>, (at, out): (ValueId, ValueId), maker: NodeId) -> bool {
+    /// A sum with a value that is ready before `first` runs.
+    fn join(&mut self, both: &Both<'_>, node: &Node<'_>, (at, out): (ValueId, ValueId), first: NodeId) -> bool {
         let net = both.after;
         let Some(other) = node.input(usize::from(node.input(0) == Some(at))) else { return false };
-        let is_ready = net.graph.producer(other).is_none_or(|n| n.id < maker);
+        let is_ready = net.graph.producer(other).is_none_or(|n| n.id < first);
         let sum = both.before.graph.find(net.graph.name(out));
         let same = net.dims.get(other).is_some() && net.dims.get(other) == net.dims.get(at);
         match sum.filter(|_| {

@@ -31,6 +31,8 @@ pub(super) struct Layer {
     pub bias: Bias,
     /// What comes behind it.
     pub behind: Behind,
+    /// Whether it reads what another contraction makes with the same weights: those are fitted before it can run.
+    pub late: bool,
 }
 
 /// The operators that are healed.
@@ -105,16 +107,15 @@ impl Both<'_> {
         if net.floats(weight).is_none() {
             return Err(weights_reason(net, weight));
         }
-        // What is known whatever the weights are, as their Shape, is no other use of them.
-        let others = net.graph.value(weight).readers.iter().map(|r| net.graph.node(r.0));
-        if let Some(n) = others.into_iter().find(|n| n.id != node.id && !net.known.covers(n)) {
-            return Err(format!("'{}' has the same weights", n.name()));
+        if let Some(n) = self.uses(weight).find(|(n, slot)| *slot != 1 || !n.contracts()) {
+            return Err(format!("'{}' has the same weights", n.0.name()));
         }
+        let first = self.uses(weight).map(|u| u.0.id).min().unwrap_or(node.id);
         let (kind, channels) = kind(net, node)?;
         let (kept, filters) = (self.kept(x0, before, channels)?, self.kept(twin(y).ok_or("")?, before, channels)?);
         let groups = blocks(net, other, node, before, &kept, &filters, &kind)?;
         let (bias, y) = bias(net, node, y)?;
-        let behind = Behind::new(self, node.id, y, channels);
+        let behind = Behind::new(self, first, y, channels);
         let y0 = twin(y).ok_or("the original has no such value")?;
         Ok(Layer {
             name: node.name().to_owned(),
@@ -127,7 +128,22 @@ impl Both<'_> {
             groups,
             bias,
             behind,
+            late: net.graph.producer(x).is_some_and(|n| n.id >= first),
         })
+    }
+
+    /// The nodes that read a weight in the cut model, and in which slot. What is known whatever the weights are, as their Shape, is no use of
+    /// them.
+    fn uses(&self, weight: ValueId) -> impl Iterator<Item = (&Node<'_>, usize)> {
+        let graph = &self.after.graph;
+        let readers = graph.value(weight).readers.iter().map(|r| (graph.node(r.0), r.1));
+        readers.filter(|(n, _)| !self.after.known.covers(n))
+    }
+
+    /// The other nodes that read a node's weight.
+    pub(super) fn sharing(&self, node: &Node<'_>) -> impl Iterator<Item = &Node<'_>> {
+        let id = node.id;
+        node.input(1).into_iter().flat_map(|w| self.uses(w)).map(|u| u.0).filter(move |n| n.id != id)
     }
 
     /// What stays of a value's channels, as `reader` or its maker sees it. Errors where it loses something of another axis.
@@ -159,6 +175,33 @@ impl Both<'_> {
 }
 
 impl Layer {
+    /// Whether its weights are the same matrix for the same channels as another's.
+    pub(super) fn reads_as(&self, other: &Self) -> bool {
+        let alike = match (&self.kind, &other.kind) {
+            (Kind::Conv(a), Kind::Conv(b)) => a.taps() == b.taps(),
+            (a, b) => a == b,
+        };
+        alike && self.kept == other.kept && self.filters == other.filters && self.groups == other.groups
+    }
+
+    /// What it asks of the original (0), or of the cut model (1), when the first contraction of its weights is to run.
+    pub(super) fn asked(&self, k: usize) -> Vec<ValueId> {
+        match k {
+            0 if self.late => Vec::new(),
+            0 => self.asked_late(),
+            _ => {
+                let other = self.behind.joined.map(|j| j.other);
+                [(!self.late).then_some(self.x[1]), other].into_iter().flatten().collect()
+            }
+        }
+    }
+
+    /// What it asks of the original.
+    pub(super) fn asked_late(&self) -> Vec<ValueId> {
+        let sum = self.behind.joined.map(|j| j.sum);
+        [Some(self.x[0]), Some(self.y[0]), sum].into_iter().flatten().collect()
+    }
+
     /// The plane of what it reads, or makes.
     pub(super) fn plane(&self, dims: &[usize]) -> Option<Plane> {
         Plane::new(dims, self.channels())

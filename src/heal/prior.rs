@@ -4,7 +4,7 @@
 
 use ndarray::{Array2, ArrayView2, Axis};
 
-use super::fit::mean_and_covariance;
+use super::fit::covariance;
 use super::fit::solve;
 use super::layer::Block;
 use super::rows::columns;
@@ -24,14 +24,15 @@ pub(super) struct Prior {
 }
 
 impl Prior {
-    /// Of a block; `kept`: the layer's channels that stay. `x`: the original's channels, the rows that are fitted on and those held out.
-    pub(super) fn new(block: &Block, kept: &[usize], x: [ArrayView2<'_, f32>; 2]) -> Self {
+    /// Of a block; `kept`: the layer's channels that stay. `x`: the original's channels, the rows that are fitted on and those held out, of each
+    /// contraction that reads with the block's weights.
+    pub(super) fn new(block: &Block, kept: &[usize], x: &[[ArrayView2<'_, f32>; 2]]) -> Self {
         let kept: Vec<usize> = kept[block.inputs.clone()].iter().map(|i| i - block.whole.start).collect();
         let removed: Vec<usize> = (0..block.whole.len()).filter(|i| kept.binary_search(i).is_err()).collect();
         if removed.is_empty() || block.whole.len() > MOST_CHANNELS {
             return Self { kept, removed, m: None };
         }
-        let [fit, held] = x.map(|x| mean_and_covariance(&columns(x, block.whole.clone(), 1)).1);
+        let [fit, held] = [0, 1].map(|k| covariance(x.iter().map(|x| columns(x[k], block.whole.clone(), 1))));
         let m = |c: &Array2<f64>, lambda: f64| predictor(c, &kept, &removed, lambda);
         let tried = LAMBDAS.iter().filter_map(|&l| Some((l, residual(&held, &kept, &removed, &m(&fit, l)?))));
         let best = tried.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(l, _)| l);

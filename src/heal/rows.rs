@@ -63,18 +63,20 @@ pub(super) struct At<'w> {
     pub number: usize,
     /// The fewest rows that are wanted.
     pub fewest: usize,
+    /// How many contractions share the rows, as they share their weights.
+    pub among: usize,
 }
 
 impl At<'_> {
     /// Collects. Errors where a value was not computed, or has not the dims that were told.
     pub(super) fn rows(&self) -> Result<Rows> {
         let layer = self.layer;
-        let (x, y) = (self.after.get(layer.x[1])?, self.before.get(layer.y[0])?);
+        let (x, y) = (self.reads()?, self.before.get(layer.y[0])?);
         let (order, fit) = order(x.len());
-        let (input, output) = (plane(layer, x)?, plane(layer, y)?);
-        let columns = input.channels * layer.taps();
+        let output = plane(layer, y)?;
+        let columns = layer.kept.len() * layer.taps();
         let places = self.places(&order, output.rows(), [layer.width(), columns + layer.filters.len()]);
-        let mut u = self.patches_at(x, &order, &places, input);
+        let mut u = self.patches_at(x, &order, &places)?;
         let values = |values: &[Tensor], plane: Plane, channels: &[usize]| {
             self.gather(values, &order, &places, channels.len(), |x, rows, to| {
                 copied(rows, to, |row, to| plane.copy(x, row, channels, to));
@@ -99,20 +101,27 @@ impl At<'_> {
     /// What it reads in the cut model, at some places of some samples.
     pub(super) fn patches(&self, order: &[usize]) -> Result<Array2<f32>> {
         let layer = self.layer;
-        let (x, y) = (self.after.get(layer.x[1])?, self.after.net.dims.get(layer.y[1]));
-        let input = plane(layer, x)?;
+        let (x, y) = (self.reads()?, self.after.net.dims.get(layer.y[1]));
         let rows = y.and_then(|d| layer.plane(d)).map_or(0, |p| p.rows());
-        let places = self.places(order, rows, [layer.width(), input.channels * layer.taps()]);
-        Ok(self.patches_at(x, order, &places, input))
+        let places = self.places(order, rows, [layer.width(), layer.kept.len() * layer.taps()]);
+        self.patches_at(x, order, &places)
     }
 
-    fn patches_at(&self, x: &[Tensor], order: &[usize], places: &[Vec<usize>], input: Plane) -> Array2<f32> {
-        let all: Vec<usize> = (0..input.channels).collect();
-        let columns = input.channels * self.layer.taps();
-        self.gather(x, order, places, columns, |x, rows, to| match &self.layer.kind {
-            Kind::Conv(window) => window.copy(x, &input, rows, to),
-            _ => copied(rows, to, |row, to| input.copy(x, row, &all, to)),
-        })
+    /// What it reads in the cut model, or, where that is not yet known, in the original.
+    fn reads(&self) -> Result<&[Tensor]> {
+        let [x0, x1] = self.layer.x;
+        if self.layer.late { self.before.get(x0) } else { self.after.get(x1) }
+    }
+
+    fn patches_at(&self, x: &[Tensor], order: &[usize], places: &[Vec<usize>]) -> Result<Array2<f32>> {
+        let layer = self.layer;
+        let (input, own) = (plane(layer, x)?, (0..layer.kept.len()).collect());
+        let channels = if layer.late { &layer.kept } else { &own };
+        let columns = channels.len() * layer.taps();
+        Ok(self.gather(x, order, places, columns, |x, rows, to| match &layer.kind {
+            Kind::Conv(window) => window.copy(x, (&input, channels), rows, to),
+            _ => copied(rows, to, |row, to| input.copy(x, row, channels, to)),
+        }))
     }
 
     /// What the layer makes of every sample with other weights and another bias. Errors where it does not run.
@@ -135,7 +144,8 @@ impl At<'_> {
     /// The rows of each sample, in the order given: all, or as many as the columns of one system want, drawn; `all` columns are held.
     fn places(&self, order: &[usize], rows: usize, [columns, all]: [usize; 2]) -> Vec<Vec<usize>> {
         let most = (MOST_NUMBERS / all.max(1)).max(order.len());
-        let wanted = self.fewest.max(ROWS_PER_COLUMN * columns).min(most).div_ceil(order.len().max(1));
+        let wanted = self.fewest.max(ROWS_PER_COLUMN * columns).min(most);
+        let wanted = wanted.div_ceil(order.len().max(1)).div_ceil(self.among.max(1));
         let draw = |&sample: &usize| {
             if wanted >= rows {
                 return (0..rows).collect();

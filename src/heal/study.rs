@@ -10,6 +10,7 @@ use super::layer::{Both, Layer};
 use super::memory;
 use super::network::Network;
 use super::prior::MOST_CHANNELS;
+use super::shared::Shared;
 use super::walk::Walk;
 use crate::cost;
 use crate::error::Result;
@@ -111,9 +112,10 @@ impl<'m> Study<'m> {
         let whole = Both { before: net, after: net, removed: &[] };
         // Of too many channels no covariance is taken.
         let fits = |l: &Layer| l.groups.iter().all(|b| b.whole.len() <= MOST_CHANNELS);
-        let layer = |id: NodeId| Some((id, whole.layer(net.graph.node(id)).ok().filter(fits)?));
-        let found: Vec<(NodeId, Layer)> = self.reading(removed).into_iter().filter_map(layer).collect();
-        self.layers.extend(found);
+        let shared = |id: NodeId| Shared::new(&whole, net.graph.node(id)).ok();
+        let found: Vec<Shared> = self.reading(removed).into_iter().filter_map(shared).collect();
+        let layers = found.into_iter().flat_map(Shared::into_layers).filter(fits);
+        self.layers.extend(layers.map(|l| (l.nodes[0], l)));
     }
 
     /// The contractions that read what is removed.

@@ -8,36 +8,55 @@ use super::prior::Prior;
 use super::rows::{At, halves};
 use super::sequence::{Solved, bias_of, matrix};
 use super::window::Plane;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::Tensor;
 
-/// The folded layer.
-pub(super) fn fold(at: &At<'_>) -> Result<Solved> {
-    let layer = at.layer;
-    let (x, _) = at.channels(&(0..at.before.get(layer.x[0])?.len()).collect::<Vec<_>>())?;
-    let (whole, now) = (matrix(at, 0)?, matrix(at, 1)?);
-    let bias = bias_of(at.after.net, layer);
+/// The folded weights of what several ConvTranspose read, mostly one.
+pub(super) fn fold(ats: &[At<'_>]) -> Result<Solved> {
+    let Some(lead) = ats.first() else { return Err(Error::internal("no contraction to fold")) };
+    let layer = lead.layer;
+    let all: Vec<usize> = (0..lead.before.get(layer.x[0])?.len()).collect();
+    let x = ats.iter().map(|at| Ok(at.channels(&all)?.0)).collect::<Result<Vec<_>>>()?;
+    let x: Vec<_> = x.iter().map(|x| halves(x.view(), x.nrows() * 4 / 5)).collect();
+    let (whole, now) = (matrix(lead, 0)?, matrix(lead, 1)?);
     let mut folded = now.clone();
     for block in &layer.groups {
-        let prior = Prior::new(block, &layer.kept, halves(x.view(), x.nrows() * 4 / 5));
+        let prior = Prior::new(block, &layer.kept, &x);
         prior.fold_rows(&whole, (block, &layer.kept, &layer.filters), &mut folded);
     }
-    let truth = at.before.get(layer.y[0])?;
-    let kept = Solved { weights: now, bias: bias.clone(), outcome: "kept", errors: [0.0; 3] };
-    let run = |weights: &Array2<f32>| -> Result<Vec<[f64; 4]>> { compare(at, truth, &at.run(weights, &bias)?) };
-    let (was, is) = (run(&kept.weights)?, run(&folded)?);
-    let total = |sums: &[[f64; 4]], k: usize| sums.iter().map(|s| s[k]).sum::<f64>();
-    let variance = is.iter().map(|s| s[3]).sum::<f64>();
-    // With a bias, the difference of means goes.
-    let biased = layer.bias != Bias::None;
-    let shift: Vec<f64> = is.iter().map(|s| if biased { s[1] / s[0].max(1.0) } else { 0.0 }).collect();
-    let gone: f64 = is.iter().zip(&shift).map(|(s, d)| s[0] * d * d).sum();
-    let (before, after) = (total(&was, 2), total(&is, 2) - gone);
-    if after < before {
-        let bias = bias.iter().zip(&shift).map(|(b, d)| b + *d as f32).collect();
-        return Ok(Solved { weights: folded, bias, outcome: "folded", errors: [before, after, variance] });
+    let moved = ats.iter().map(|at| Moved::new(at, [&now, &folded])).collect::<Result<Vec<_>>>()?;
+    let total = |k: usize| moved.iter().map(|m| m.errors[k]).sum::<f64>();
+    let biases = ats.iter().map(|at| bias_of(at.after.net, at.layer));
+    if total(1) < total(0) {
+        let biases = biases.zip(&moved).map(|(b, m)| b.iter().zip(&m.shift).map(|(b, d)| b + *d as f32).collect());
+        let errors = moved.iter().map(|m| m.errors).collect();
+        return Ok(Solved { weights: folded, biases: biases.collect(), outcome: "folded", errors });
     }
-    Ok(Solved { errors: [before, before, variance], ..kept })
+    let errors = moved.iter().map(|m| [m.errors[0], m.errors[0], m.errors[2]]).collect();
+    Ok(Solved { weights: now, biases: biases.collect(), outcome: "kept", errors })
+}
+
+/// What other weights make of what one of them reads.
+struct Moved {
+    /// What its bias takes up, by filter.
+    shift: Vec<f64>,
+    /// The sums of squares before, after, and of what is fitted to.
+    errors: [f64; 3],
+}
+
+impl Moved {
+    fn new(at: &At<'_>, [now, folded]: [&Array2<f32>; 2]) -> Result<Self> {
+        let truth = at.before.get(at.layer.y[0])?;
+        let bias = bias_of(at.after.net, at.layer);
+        let run = |weights: &Array2<f32>| -> Result<Vec<[f64; 4]>> { compare(at, truth, &at.run(weights, &bias)?) };
+        let (was, is) = (run(now)?, run(folded)?);
+        let total = |sums: &[[f64; 4]], k: usize| sums.iter().map(|s| s[k]).sum::<f64>();
+        // With a bias, the difference of means goes.
+        let biased = at.layer.bias != Bias::None;
+        let shift: Vec<f64> = is.iter().map(|s| if biased { s[1] / s[0].max(1.0) } else { 0.0 }).collect();
+        let gone: f64 = is.iter().zip(&shift).map(|(s, d)| s[0] * d * d).sum();
+        Ok(Self { shift, errors: [total(&was, 2), total(&is, 2) - gone, total(&is, 3)] })
+    }
 }
 
 /// By kept filter: how many numbers, the sum of the original's minus the other's, the sum of its squares, and of the original's about its mean.

@@ -113,14 +113,14 @@ impl Window {
         }));
     }
 
-    /// Copies the patches of `rows`, one after the other.
-    pub(super) fn copy(&self, x: &[f32], plane: &Plane, rows: &[usize], to: &mut [f32]) {
+    /// Copies the patches of `rows`, one after the other, of some channels.
+    pub(super) fn copy(&self, x: &[f32], (plane, channels): (&Plane, &[usize]), rows: &[usize], to: &mut [f32]) {
         let places: usize = self.output.iter().product();
         let (width, mut taps) = (self.taps(), Vec::new());
-        for (&row, to) in rows.iter().zip(to.chunks_mut((plane.channels * width).max(1))) {
+        for (&row, to) in rows.iter().zip(to.chunks_mut((channels.len() * width).max(1))) {
             self.taps_at(row % places, &mut taps);
             let start = row / places * plane.channels * plane.places;
-            for (c, to) in to.chunks_mut(width).enumerate() {
+            for (c, to) in channels.iter().zip(to.chunks_mut(width)) {
                 let x = &x[start + c * plane.places..];
                 to.iter_mut().zip(&taps).for_each(|(to, tap)| *to = tap.map_or(0.0, |i| x[i]));
             }
@@ -156,8 +156,10 @@ mod tests {
         let plane = Plane::new(&[1, 2, 5], Channels::Second).unwrap();
         let x: Vec<f32> = (1..=10).map(|v| v as f32).collect();
         let mut to = vec![0.0; 12];
-        window.copy(&x, &plane, &[0, 1, 2], &mut to);
+        window.copy(&x, (&plane, &[0, 1]), &[0, 1, 2], &mut to);
         assert_eq!(to, [0.0, 2.0, 0.0, 7.0, 2.0, 4.0, 7.0, 9.0, 4.0, 0.0, 9.0, 0.0]);
+        window.copy(&x, (&plane, &[1]), &[1], &mut to[..2]);
+        assert_eq!(to[..2], [7.0, 9.0]);
     }
 
     #[test]

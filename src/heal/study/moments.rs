@@ -10,7 +10,7 @@ use crate::heal::layer::{Kind, Layer};
 use crate::heal::network::Network;
 use crate::heal::rows::{At, columns};
 use crate::heal::walk::Walk;
-use crate::model::{NodeId, Tensor};
+use crate::model::{NodeId, Tensor, ValueId};
 use crate::runtime::Feed;
 
 /// From more columns on, channels are looked at instead of patches.
@@ -38,7 +38,7 @@ pub(super) fn moments<'l>(
     let mut out = BTreeMap::new();
     for (number, layer) in layers.enumerate() {
         walk.advance(layer.nodes[0].index())?;
-        let at = At { before: &walk, after: &walk, layer, number, fewest: ROWS };
+        let at = At { before: &walk, after: &walk, layer, number, fewest: ROWS, among: 1 };
         // A ConvTranspose has no patches: its channels are rows of its weights.
         let of_patches = layer.width() <= MOST_COLUMNS && !matches!(layer.kind, Kind::Transposed(_));
         let order: Vec<usize> = (0..samples.len()).collect();
@@ -49,5 +49,25 @@ pub(super) fn moments<'l>(
         out.insert(layer.nodes[0], Moments { of_patches, groups: layer.groups.iter().map(of_group).collect() });
         walk.done_with(layer.x[0]);
     }
+    share(net, &mut out);
     Ok(out)
+}
+
+/// Contractions with the same weights are fitted as one, so that all that they read counts for each: the mean of their covariances.
+fn share(net: &Network<'_>, of: &mut BTreeMap<NodeId, Moments>) {
+    let mut readers: BTreeMap<ValueId, Vec<NodeId>> = BTreeMap::new();
+    for id in of.keys() {
+        net.graph.node(*id).input(1).into_iter().for_each(|w| readers.entry(w).or_default().push(*id));
+    }
+    for nodes in readers.values().filter(|nodes| nodes.len() > 1) {
+        let groups = nodes.iter().filter_map(|id| of.get(id)).map(|m| m.groups.len()).min().unwrap_or(0);
+        for g in 0..groups {
+            let all = nodes.iter().filter_map(|id| of.get(id)).map(|m| &m.groups[g].1);
+            let sum = all.fold(None, |sum: Option<Array2<f64>>, c| Some(sum.map_or_else(|| c.clone(), |s| s + c)));
+            let Some(mean) = sum.map(|s| s / nodes.len() as f64) else { continue };
+            nodes.iter().for_each(|id| {
+                of.get_mut(id).into_iter().for_each(|m| m.groups[g].1.clone_from(&mean));
+            });
+        }
+    }
 }

@@ -48,7 +48,7 @@ impl Method for Scaled {
         (case.watch)(Step { stage: "heal", name: last.name(), done: 1, of: 1, errors: Some([0.5, 0.25]) });
         let tensor = Tensor::from_floats(weights.dims, &scaled);
         let layer = LayerError { node: last.name().into(), before: 0.5, after: 0.25, outcome: "refit", skipped: None };
-        Ok(Healed { edits: vec![Edit { output, slot: 1, tensor }], layers: vec![layer] })
+        Ok(Healed { edits: vec![Edit { slots: vec![(output, 1)], tensor }], layers: vec![layer] })
     }
 }
 
