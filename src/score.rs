@@ -203,7 +203,7 @@ fn rows_of(
     Array2::from_shape_vec((rows.len(), width), rows.concat()).map_err(|e| Error::internal(e.to_string()))
 }
 
-/// The group's filter axes of constants: the axis, the value, and which axis of it.
+/// The group's filter axes of constants: the axis, the value, and which axis of it. A matrix of several names stands once.
 pub(crate) fn filter_axes(
     facts: &Facts<'_>,
     coupling: &Coupling,
@@ -215,5 +215,12 @@ pub(crate) fn filter_axes(
         let (value, k) = coupling.statements.axes[axis.index()].owner.place()?;
         facts.constants.is_constant(value).then_some((axis, value, k))
     };
-    group.axes.iter().map(|a| a.0).filter(|a| filters.contains(a)).filter_map(of_constant).collect()
+    let mut seen = HashSet::new();
+    let mut first = |(_, value, k): &(AxisId, ValueId, usize)| {
+        let is_alias = facts.constants.is_alias(facts.graph, *value);
+        let root = if is_alias { facts.constants.root(facts.graph, *value) } else { *value };
+        seen.insert((root, *k))
+    };
+    let axes = group.axes.iter().map(|a| a.0).filter(|a| filters.contains(a));
+    axes.filter_map(of_constant).filter(|a| first(a)).collect()
 }

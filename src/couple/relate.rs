@@ -9,6 +9,7 @@ use crate::op::{AxisTable, NodeView, Relations, Statements, rule};
 pub(super) fn relate(facts: &Facts<'_>, table: &AxisTable<'_>, known: &Constants) -> Statements {
     let mut said = Statements::new(table);
     pin_interface(facts, table, known, &mut said);
+    tie_aliases(facts, table, &mut said);
     let live = facts.graph.live();
     let shuffles = shuffle::find(facts);
     for node in facts.graph.nodes().iter().filter(|n| !known.covers(n)) {
@@ -38,6 +39,19 @@ pub(super) fn relate(facts: &Facts<'_>, table: &AxisTable<'_>, known: &Constants
     }
     roles::inherit(facts, table, known, &live, &mut said);
     said
+}
+
+/// Another name of a matrix has its fate.
+fn tie_aliases(facts: &Facts<'_>, table: &AxisTable<'_>, said: &mut Statements) {
+    for node in facts.graph.nodes() {
+        let (Some(x), Some(y)) = (node.input(0), node.output(0)) else { continue };
+        if !facts.constants.is_alias(facts.graph, y) {
+            continue;
+        }
+        let (Some(x), Some(y)) = (table.operand(x, node.id), table.operand(y, node.id)) else { continue };
+        let mut rel = said.about(node.id);
+        x.axes().zip(y.axes()).for_each(|(a, b)| rel.link(a, b));
+    }
 }
 
 /// A shuffle permutes one axis and leaves the others alone; what lies between its nodes is not spoken of.

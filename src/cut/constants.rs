@@ -27,6 +27,10 @@ impl Cutter<'_> {
             let known =
                 known.ok_or_else(|| Error::internal(format!("'{}' is no constant", self.facts.graph.name(value))))?;
             self.fix_shapes_of(value);
+            // What it is another name of is cut likewise.
+            if self.facts.constants.is_alias(self.facts.graph, value) {
+                continue;
+            }
             let shared = variants.len() > 1 || self.in_a_chain(value);
             for (cuts, readers) in variants.into_iter().filter(|v| !v.0.is_empty()) {
                 if let (Known::Fill { dims, .. }, false) = (known, shared) {
@@ -80,7 +84,8 @@ impl Cutter<'_> {
         let graph = self.facts.graph;
         let name = self.fresh(graph.name(value));
         for (reader, _) in &graph.value(value).readers {
-            let all = readers.contains(&None) && !self.facts.constants.covers(graph.node(*reader));
+            let node = graph.node(*reader);
+            let all = readers.contains(&None) && (!self.facts.constants.covers(node) || self.renames(node));
             if all || readers.contains(&Some(*reader)) {
                 let inputs = self.node(*reader).into_iter().flat_map(|n| &mut n.input);
                 inputs.filter(|i| *i == graph.name(value)).for_each(|i| i.clone_from(&name));
@@ -92,8 +97,13 @@ impl Cutter<'_> {
     /// Whether a node that makes another constant reads this one, and needs it whole.
     pub(super) fn in_a_chain(&self, value: ValueId) -> bool {
         let graph = self.facts.graph;
-        let makes = |node: &Node<'_>| self.facts.constants.covers(node) && !is_shape(node);
+        let makes = |node: &Node<'_>| self.facts.constants.covers(node) && !is_shape(node) && !self.renames(node);
         graph.value(value).readers.iter().any(|r| makes(graph.node(r.0)))
+    }
+
+    /// Whether a node gives a matrix another name.
+    fn renames(&self, node: &Node<'_>) -> bool {
+        node.output(0).is_some_and(|out| self.facts.constants.is_alias(self.facts.graph, out))
     }
 
     /// What the model asks of a constant's shape stays what it was.

@@ -74,7 +74,8 @@ fn zeros_by_slot(facts: &Facts<'_>, coupling: &Coupling, gone: &Gone) -> BTreeMa
             Owner::Virtual { .. } => continue,
         };
         let Some((value, removed)) = couple::entry(facts, axis, gone.of(id)) else { continue };
-        if !facts.constants.is_constant(value) {
+        // Another name of a matrix stands for nothing of its own.
+        if !facts.constants.is_constant(value) || facts.constants.is_alias(facts.graph, value) {
             continue;
         }
         let slots = out.entry(value).or_insert_with(|| weights.slots(value));
@@ -98,9 +99,8 @@ struct Weights<'a> {
 impl Weights<'_> {
     /// The slots of nodes that compute with a constant, and nothing to zero yet.
     fn slots(&self, value: ValueId) -> BySlot {
-        let readers = self.facts.graph.value(value).readers.iter();
-        let computing = readers.filter(|r| !self.facts.constants.covers(self.facts.graph.node(r.0)));
-        computing.map(|r| (*r, Vec::new())).collect()
+        let computing = self.facts.constants.uses(self.facts.graph, value);
+        computing.into_iter().map(|slot| (slot, Vec::new())).collect()
     }
 
     /// Whether a node only weighs or shifts with the constant in that slot, so that zeros there are harmless wherever they stand.

@@ -83,17 +83,23 @@ fn place(graph: &Graph<'_>, known: &Constants, edit: &Edit) -> Result<Place> {
     let slots = edit.slots.iter().map(node).collect::<Result<Vec<(NodeId, usize)>>>()?;
     let (id, slot) = *slots.first().ok_or_else(|| unfit(""))?;
     let node = graph.node(id);
-    let value = node.input(slot);
+    let value = node.input(slot).map(|v| known.root(graph, v));
     let like = value.or(node.input(1)).and_then(|v| known.get(v)).ok_or_else(|| unfit(node.name()))?;
-    let alone = |v: &ValueId| {
-        let value = graph.value(*v);
-        let all = value.readers.iter().all(|r| slots.contains(r)) && value.readers.len() == slots.len();
-        all && !value.is_output && !value.captured
-    };
+    let alone = |v: &ValueId| is_alone(graph, known, *v, &slots);
     let stored = &graph.model().graph_proto().initializer;
     let own = value.filter(alone).and_then(|v| stored.iter().position(|t| t.name() == graph.name(v)));
     let own = own.filter(|&i| stored[i].dims.iter().map(|&d| d as usize).eq(edit.tensor.dims.iter().copied()));
     let base = value.map_or_else(|| format!("{}_bias", node.name()), |v| graph.name(v).to_owned());
     let slots = slots.into_iter().map(|(node, slot)| (node.index(), slot)).collect();
     Ok(Place { slots, own, dtype: like.dtype(), base })
+}
+
+/// Whether a constant is read in those slots, by whatever name, and nowhere else.
+fn is_alone(graph: &Graph<'_>, known: &Constants, id: ValueId, slots: &[(NodeId, usize)]) -> bool {
+    let names = known.names(graph, id);
+    let renames = |node: NodeId| graph.node(node).output(0).is_some_and(|o| names.contains(&o));
+    names.iter().map(|name| graph.value(*name)).all(|value| {
+        let read = value.readers.iter().all(|r| slots.contains(r) || renames(r.0));
+        read && !value.is_output && !value.captured
+    })
 }

@@ -132,12 +132,11 @@ impl Both<'_> {
         })
     }
 
-    /// The nodes that read a weight in the cut model, and in which slot. What is known whatever the weights are, as their Shape, is no use of
-    /// them.
+    /// The nodes that compute with a weight in the cut model, and in which slot.
     fn uses(&self, weight: ValueId) -> impl Iterator<Item = (&Node<'_>, usize)> {
-        let graph = &self.after.graph;
-        let readers = graph.value(weight).readers.iter().map(|r| (graph.node(r.0), r.1));
-        readers.filter(|(n, _)| !self.after.known.covers(n))
+        let net = self.after;
+        let uses = net.known.uses(&net.graph, net.known.root(&net.graph, weight));
+        uses.into_iter().map(|(node, slot)| (net.graph.node(node), slot))
     }
 
     /// The other nodes that read a node's weight.

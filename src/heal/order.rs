@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::Result;
 use crate::model::graph::captured_names;
-use crate::model::{Graph, Model, NodeId, ValueId};
+use crate::model::{Constants, Graph, Model, NodeId, ValueId};
 
 /// The model with its nodes in such an order; `None` where no weight has several readers. Errors where the model is malformed.
 pub(super) fn together(model: &Model) -> Result<Option<Model>> {
     let graph = model.graph()?;
-    let shared = sharing(&graph);
+    let shared = sharing(&graph, &Constants::new(&graph)?);
     if shared.is_empty() {
         return Ok(None);
     }
@@ -23,12 +23,11 @@ pub(super) fn together(model: &Model) -> Result<Option<Model>> {
 }
 
 /// The contractions that read one weight, of each weight with several.
-fn sharing(graph: &Graph<'_>) -> Vec<Vec<NodeId>> {
-    let live = graph.live();
+fn sharing(graph: &Graph<'_>, known: &Constants) -> Vec<Vec<NodeId>> {
     let mut readers: BTreeMap<ValueId, Vec<NodeId>> = BTreeMap::new();
     for node in graph.nodes().iter().filter(|n| n.contracts()) {
-        if let Some(weight) = node.input(1).filter(|w| !live[w.index()]) {
-            readers.entry(weight).or_default().push(node.id);
+        if let Some(weight) = node.input(1).filter(|w| known.is_constant(*w)) {
+            readers.entry(known.root(graph, weight)).or_default().push(node.id);
         }
     }
     readers.into_values().filter(|nodes| nodes.len() > 1).collect()

@@ -108,7 +108,8 @@ impl Operand<'_> {
 /// The axes of all values of a graph.
 ///
 /// A constant with at most one axis longer than 1 and several readers has axes of its own for each reader: simplifiers merge equal
-/// biases and normalisation vectors of layers that have nothing to do with each other. Larger constants with several readers are tied on purpose.
+/// biases and normalisation vectors of layers that have nothing to do with each other. Larger constants with several readers are tied on purpose,
+/// also where some read them by another name, which Identity gives them.
 #[derive(Debug, Clone)]
 pub struct AxisTable<'a> {
     dims: &'a Dims,
@@ -160,8 +161,7 @@ impl<'a> AxisTable<'a> {
     }
 
     fn is_vector_constant(&self, value: ValueId) -> bool {
-        self.known.is_constant(value)
-            && self.known.get(value).is_some_and(|k| k.dims().iter().filter(|&&d| d > 1).count() <= 1)
+        self.known.is_constant(value) && !self.known.is_matrix(value)
     }
 
     fn add(&mut self, value: ValueId, reader: Option<NodeId>) {

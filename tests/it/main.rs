@@ -1,6 +1,7 @@
 //! Tests from outside: what a user of the library or the command can see.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+mod aliases;
 mod allocation;
 mod arithmetic;
 mod budget;

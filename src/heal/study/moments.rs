@@ -57,7 +57,8 @@ pub(super) fn moments<'l>(
 fn share(net: &Network<'_>, of: &mut BTreeMap<NodeId, Moments>) {
     let mut readers: BTreeMap<ValueId, Vec<NodeId>> = BTreeMap::new();
     for id in of.keys() {
-        net.graph.node(*id).input(1).into_iter().for_each(|w| readers.entry(w).or_default().push(*id));
+        let weight = net.graph.node(*id).input(1).map(|w| net.known.root(&net.graph, w));
+        weight.into_iter().for_each(|w| readers.entry(w).or_default().push(*id));
     }
     for nodes in readers.values().filter(|nodes| nodes.len() > 1) {
         let groups = nodes.iter().filter_map(|id| of.get(id)).map(|m| m.groups.len()).min().unwrap_or(0);

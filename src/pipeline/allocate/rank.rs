@@ -20,8 +20,8 @@ pub(super) fn is_normalized(facts: &Facts<'_>, coupling: &Coupling) -> bool {
     let graph = facts.graph;
     let normalizes = |group: &CoupledGroup| {
         let values = filter_axes(facts, coupling, group).into_iter().map(|(_, value, _)| value);
-        let makers = values.flat_map(|v| &graph.value(v).readers).filter(|(_, slot)| *slot == 1);
-        let made = makers.filter_map(|(node, _)| graph.node(*node).output(0));
+        let makers = values.flat_map(|v| facts.constants.uses(graph, v)).filter(|(_, slot)| *slot == 1);
+        let made = makers.filter_map(|(node, _)| graph.node(node).output(0));
         let readers = made.flat_map(|v| &graph.value(v).readers);
         readers.into_iter().any(|(node, slot)| *slot == 0 && graph.node(*node).op() == "BatchNormalization")
     };

@@ -1,0 +1,167 @@
+//! Parameters of two names: where an exporter merges them, Identity gives one the other's numbers. A matrix stays one, whatever it is called.
+
+use secateur::Model;
+use secateur::build::{GraphBuilder, Op, Val};
+use secateur::cost;
+use secateur::heal;
+use secateur::model::proto::DataType;
+use secateur::model::{ModelProto, Tensor};
+use secateur::plan::Scope;
+
+use crate::oracle::{check, lost, prune};
+use crate::support::{Analysed, network};
+
+/// A matrix under its own name, or under two others, one of them another name of the other.
+fn names(g: &mut GraphBuilder, w: &Val, twice: bool) -> [Val; 2] {
+    if !twice {
+        return [w.clone(), w.clone()];
+    }
+    let a = g.node(Op::new("Identity", "/other/name"), &[w], &w.dims.clone());
+    let b = g.node(Op::new("Identity", "/third/name"), &[&a], &w.dims.clone());
+    [a, b]
+}
+
+/// Twins behind different convolutions, and what of them is joined.
+fn twins(twice: bool) -> Model {
+    network(17, |g, x| {
+        let w = g.weights("tied.weight", &[12, 16, 3, 3]);
+        let [u, v] = names(g, &w, twice);
+        let other = g.weights("other.weight", &[16, 16, 1, 1]);
+        let y = g.node(Op::new("Conv", "/other"), &[x, &other], &x.dims.clone());
+        let y = g.relu(&y, "/other/relu");
+        let twin = |g: &mut GraphBuilder, x: &Val, w: &Val, name: &str| {
+            let bias = g.uniform(&format!("{name}.bias"), &[12], -0.5, 0.5);
+            let y = g.node(Op::new("Conv", name).ints("pads", &[1; 4]), &[x, w, &bias], &[1, 12, 8, 8]);
+            g.relu(&y, &format!("{name}/relu"))
+        };
+        let (a, b) = (twin(g, x, &u, "/a"), twin(g, &y, &v, "/b"));
+        g.concat(&[&a, &b], 1, "/cat")
+    })
+}
+
+fn initializer(proto: &ModelProto, name: &str) -> Option<Tensor> {
+    let stored = &proto.graph.as_ref()?.initializer;
+    stored.iter().find(|t| t.name() == name).map(|t| Tensor::from_proto(t).unwrap())
+}
+
+fn identities(proto: &ModelProto) -> usize {
+    proto.graph.iter().flat_map(|g| &g.node).filter(|n| n.op_type() == "Identity").count()
+}
+
+#[test]
+fn a_matrix_of_several_names_is_cut_once() {
+    let (one, several) = (prune(&twins(false)), prune(&twins(true)));
+    assert_eq!(one.len(), several.len());
+    assert!(one.iter().all(|(value, n)| lost(&several, value) == *n), "{one:?} {several:?}");
+    assert_eq!(lost(&several, "tied.weight"), 6);
+}
+
+#[test]
+fn what_stays_is_the_same_units_in_the_same_place() {
+    let cut = |model: &Model| {
+        let known = Analysed::new(model, &[]);
+        let (coupling, gone) = known.choose(0.5, Scope::All);
+        known.cut(&coupling, &gone).0
+    };
+    let (one, several) = (cut(&twins(false)), cut(&twins(true)));
+    let weight = |proto: &ModelProto| initializer(proto, "tied.weight").unwrap();
+    assert_eq!(weight(&one), weight(&several));
+    assert_eq!(weight(&one).dims, [6, 8, 3, 3]);
+    assert_eq!(
+        (identities(&several), one.graph.unwrap().initializer.len()),
+        (2, several.graph.unwrap().initializer.len())
+    );
+}
+
+#[test]
+fn parameters_are_counted_once() {
+    let params = |model: &Model| {
+        let known = Analysed::new(model, &[]);
+        let facts = known.facts();
+        cost::total(facts.graph, facts.constants, facts.dims).params
+    };
+    assert_eq!(params(&twins(false)), params(&twins(true)));
+}
+
+/// Healing writes the one matrix, in its place.
+#[test]
+fn healing_is_that_of_one_matrix() {
+    let sample = |i: usize| {
+        let numbers: Vec<f32> =
+            (0..192).map(|k| ((i * 7 + k) as f32 * 0.37).sin() + (k as f32 * i as f32).cos()).collect();
+        Ok(vec![Tensor::from_floats(vec![1, 3, 8, 8], &numbers)])
+    };
+    let healed = |model: &Model| {
+        let known = Analysed::new(model, &[]);
+        let (coupling, gone) = known.choose(0.5, Scope::All);
+        let (proto, removed) = known.cut(&coupling, &gone);
+        let cut = Model::new(proto.clone()).unwrap();
+        let case = heal::Case {
+            original: model,
+            cut: &cut,
+            removed: &removed,
+            feeds: &known.shapes.feeds,
+            rows: heal::ROWS,
+            fit: &(0..40),
+            get: &sample,
+            watch: &|_| (),
+        };
+        let found = heal::method("reconstruct").unwrap().heal(&case).unwrap();
+        let mut proto = proto;
+        heal::apply(&mut proto, &found.edits).unwrap();
+        (found.layers, proto)
+    };
+    let ((layers, one), (others, several)) = (healed(&twins(false)), healed(&twins(true)));
+    assert_eq!(layers, others);
+    assert!(layers.iter().filter(|l| l.node == "/a" || l.node == "/b").all(|l| l.after < l.before), "{layers:?}");
+    assert_eq!(initializer(&one, "tied.weight").unwrap(), initializer(&several, "tied.weight").unwrap());
+    assert_eq!(identities(&several), 2);
+}
+
+/// Where another node makes something else of the matrix, that is cut by itself.
+#[test]
+fn a_matrix_that_is_transposed_too_is_cut_under_every_name() {
+    let cuts = check(|g, x| {
+        let w = g.weights("tied.weight", &[16, 16]);
+        let row = g.global_average_pool(x, "/row");
+        let row = g.flatten(&row, "/row/flat");
+        let other = g.node(Op::new("Identity", "/name"), &[&w], &[16, 16]);
+        let turned = g.transpose(&w, &[1, 0], "/turned");
+        let y = g.node(Op::new("MatMul", "/a"), &[&row, &w], &[1, 16]);
+        let y = g.relu(&y, "/ra");
+        let y = g.node(Op::new("MatMul", "/b"), &[&y, &other], &[1, 16]);
+        let y = g.relu(&y, "/rb");
+        g.node(Op::new("MatMul", "/c"), &[&y, &turned], &[1, 16])
+    });
+    assert_eq!(lost(&cuts, "tied.weight"), 8);
+}
+
+/// Exporters merge equal vectors of layers that have nothing to do with each other.
+#[test]
+fn vectors_of_several_names_go_their_own_ways() {
+    let cuts = check(|g, x| {
+        let bias = g.initializer("zeros", &Tensor::from_floats(vec![16], &[0.0; 16]));
+        let other = g.node(Op::new("Identity", "/other/zeros"), &[&bias], &[16]);
+        let (wa, wb) = (g.weights("a.weight", &[16, 16, 1, 1]), g.weights("b.weight", &[16, 16, 1, 1]));
+        let a = g.node(Op::new("Conv", "/a"), &[x, &wa, &bias], &x.dims.clone());
+        let a = g.relu(&a, "/ra");
+        g.node(Op::new("Conv", "/b"), &[&a, &wb, &other], &x.dims.clone())
+    });
+    assert_eq!((lost(&cuts, "a.weight"), lost(&cuts, "b.weight")), (8, 8));
+}
+
+/// A name that leaves the model keeps its shape, and so does the matrix.
+#[test]
+fn a_matrix_whose_other_name_is_an_output_stays_whole() {
+    let mut g = GraphBuilder::new(17);
+    let x = g.input_open("x", &[1, 3, 8, 8]);
+    let w = g.weights("kept.weight", &[8, 3, 1, 1]);
+    let y = g.node(Op::new("Conv", "/a"), &[&x, &w], &[1, 8, 8, 8]);
+    let y = g.conv(&y, "/b", secateur::build::Conv::square(6, 1));
+    let y = g.conv(&y, "/c", secateur::build::Conv::square(4, 1));
+    let name = g.node(Op::new("Identity", "/name"), &[&w], &[8, 3, 1, 1]);
+    g.output(&y);
+    g.output_of(&name, DataType::Float);
+    let cuts = prune(&g.model().unwrap());
+    assert_eq!((lost(&cuts, "kept.weight"), lost(&cuts, "b.weight")), (0, 3));
+}
