@@ -46,7 +46,7 @@ pub fn total(graph: &Graph<'_>, constants: &Constants, dims: &Dims) -> Cost {
         let work = macs(constants, dims, node);
         sum.macs += work;
         sum.uncounted += usize::from(node.contracts() && work == 0 && !is_empty(constants, dims, node));
-        for value in node.inputs.iter().flatten().map(|v| constants.root(graph, *v)) {
+        for value in node.inputs.iter().flatten().map(|v| constants.root(graph, *v, 0).0) {
             if !std::mem::replace(&mut seen[value.index()], true) {
                 let (params, bytes) = parameters(constants, value);
                 sum.params += params;

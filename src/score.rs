@@ -216,10 +216,9 @@ pub(crate) fn filter_axes(
         facts.constants.is_constant(value).then_some((axis, value, k))
     };
     let mut seen = HashSet::new();
-    let mut first = |(_, value, k): &(AxisId, ValueId, usize)| {
-        let is_alias = facts.constants.is_alias(facts.graph, *value);
-        let root = if is_alias { facts.constants.root(facts.graph, *value) } else { *value };
-        seen.insert((root, *k))
+    let mut first = |(_, value, k): &(AxisId, ValueId, usize)| match facts.constants.is_matrix(*value) {
+        true => seen.insert(facts.constants.root(facts.graph, *value, *k)),
+        false => true,
     };
     let axes = group.axes.iter().map(|a| a.0).filter(|a| filters.contains(a));
     axes.filter_map(of_constant).filter(|a| first(a)).collect()

@@ -1,7 +1,7 @@
 //! Collects what is said of a graph: every node by the rule of its operator, shuffles as one, and the interface, which keeps its dims.
 
 use super::{Facts, Shuffle, roles, shuffle};
-use crate::model::{Constants, Source};
+use crate::model::{Constants, Source, ValueId};
 use crate::op::relations::Pin;
 use crate::op::{AxisTable, NodeView, Relations, Statements, rule};
 
@@ -44,13 +44,13 @@ pub(super) fn relate(facts: &Facts<'_>, table: &AxisTable<'_>, known: &Constants
 /// Another name of a matrix has its fate.
 fn tie_aliases(facts: &Facts<'_>, table: &AxisTable<'_>, said: &mut Statements) {
     for node in facts.graph.nodes() {
-        let (Some(x), Some(y)) = (node.input(0), node.output(0)) else { continue };
-        if !facts.constants.is_alias(facts.graph, y) {
+        if !facts.constants.is_alias(facts.graph, node) {
             continue;
         }
-        let (Some(x), Some(y)) = (table.operand(x, node.id), table.operand(y, node.id)) else { continue };
+        let operand = |value: Option<ValueId>| value.and_then(|v| table.operand(v, node.id));
+        let (Some(x), Some(y)) = (operand(node.input(0)), operand(node.output(0))) else { continue };
         let mut rel = said.about(node.id);
-        x.axes().zip(y.axes()).for_each(|(a, b)| rel.link(a, b));
+        (0..y.rank()).for_each(|k| rel.link(x.axis(facts.constants.axis_before(node, k)), y.axis(k)));
     }
 }
 

@@ -28,7 +28,7 @@ impl Cutter<'_> {
                 known.ok_or_else(|| Error::internal(format!("'{}' is no constant", self.facts.graph.name(value))))?;
             self.fix_shapes_of(value);
             // What it is another name of is cut likewise.
-            if self.facts.constants.is_alias(self.facts.graph, value) {
+            if self.facts.graph.producer(value).is_some_and(|n| self.renames(n)) {
                 continue;
             }
             let shared = variants.len() > 1 || self.in_a_chain(value);
@@ -103,7 +103,7 @@ impl Cutter<'_> {
 
     /// Whether a node gives a matrix another name.
     fn renames(&self, node: &Node<'_>) -> bool {
-        node.output(0).is_some_and(|out| self.facts.constants.is_alias(self.facts.graph, out))
+        self.facts.constants.is_alias(self.facts.graph, node)
     }
 
     /// What the model asks of a constant's shape stays what it was.

@@ -75,7 +75,8 @@ fn zeros_by_slot(facts: &Facts<'_>, coupling: &Coupling, gone: &Gone) -> BTreeMa
         };
         let Some((value, removed)) = couple::entry(facts, axis, gone.of(id)) else { continue };
         // Another name of a matrix stands for nothing of its own.
-        if !facts.constants.is_constant(value) || facts.constants.is_alias(facts.graph, value) {
+        let is_alias = facts.graph.producer(value).is_some_and(|n| facts.constants.is_alias(facts.graph, n));
+        if !facts.constants.is_constant(value) || is_alias {
             continue;
         }
         let slots = out.entry(value).or_insert_with(|| weights.slots(value));
@@ -97,10 +98,12 @@ struct Weights<'a> {
 }
 
 impl Weights<'_> {
-    /// The slots of nodes that compute with a constant, and nothing to zero yet.
+    /// The slots of nodes that compute with a constant, or give it another name, and nothing to zero yet.
     fn slots(&self, value: ValueId) -> BySlot {
-        let computing = self.facts.constants.uses(self.facts.graph, value);
-        computing.into_iter().map(|slot| (slot, Vec::new())).collect()
+        let (graph, known) = (self.facts.graph, self.facts.constants);
+        let reads = |node: &Node<'_>| !known.covers(node) || known.is_alias(graph, node);
+        let readers = graph.value(value).readers.iter().filter(|r| reads(graph.node(r.0)));
+        readers.map(|r| (*r, Vec::new())).collect()
     }
 
     /// Whether a node only weighs or shifts with the constant in that slot, so that zeros there are harmless wherever they stand.

@@ -83,7 +83,7 @@ fn place(graph: &Graph<'_>, known: &Constants, edit: &Edit) -> Result<Place> {
     let slots = edit.slots.iter().map(node).collect::<Result<Vec<(NodeId, usize)>>>()?;
     let (id, slot) = *slots.first().ok_or_else(|| unfit(""))?;
     let node = graph.node(id);
-    let value = node.input(slot).map(|v| known.root(graph, v));
+    let value = node.input(slot).map(|v| known.same_as(graph, v));
     let like = value.or(node.input(1)).and_then(|v| known.get(v)).ok_or_else(|| unfit(node.name()))?;
     let alone = |v: &ValueId| is_alone(graph, known, *v, &slots);
     let stored = &graph.model().graph_proto().initializer;
@@ -97,7 +97,7 @@ fn place(graph: &Graph<'_>, known: &Constants, edit: &Edit) -> Result<Place> {
 /// Whether a constant is read in those slots, by whatever name, and nowhere else.
 fn is_alone(graph: &Graph<'_>, known: &Constants, id: ValueId, slots: &[(NodeId, usize)]) -> bool {
     let names = known.names(graph, id);
-    let renames = |node: NodeId| graph.node(node).output(0).is_some_and(|o| names.contains(&o));
+    let renames = |node: NodeId| known.is_alias(graph, graph.node(node));
     names.iter().map(|name| graph.value(*name)).all(|value| {
         let read = value.readers.iter().all(|r| slots.contains(r) || renames(r.0));
         read && !value.is_output && !value.captured

@@ -135,8 +135,13 @@ impl Both<'_> {
     /// The nodes that compute with a weight in the cut model, and in which slot.
     fn uses(&self, weight: ValueId) -> impl Iterator<Item = (&Node<'_>, usize)> {
         let net = self.after;
-        let uses = net.known.uses(&net.graph, net.known.root(&net.graph, weight));
+        let uses = net.known.uses(&net.graph, weight);
         uses.into_iter().map(|(node, slot)| (net.graph.node(node), slot))
+    }
+
+    /// The stored weight that a node of the cut model reads as it lies.
+    pub(super) fn weight(&self, node: &Node<'_>) -> Option<ValueId> {
+        node.input(1).map(|w| self.after.known.same_as(&self.after.graph, w))
     }
 
     /// The other nodes that read a node's weight.

@@ -27,7 +27,7 @@ fn sharing(graph: &Graph<'_>, known: &Constants) -> Vec<Vec<NodeId>> {
     let mut readers: BTreeMap<ValueId, Vec<NodeId>> = BTreeMap::new();
     for node in graph.nodes().iter().filter(|n| n.contracts()) {
         if let Some(weight) = node.input(1).filter(|w| known.is_constant(*w)) {
-            readers.entry(known.root(graph, weight)).or_default().push(node.id);
+            readers.entry(known.same_as(graph, weight)).or_default().push(node.id);
         }
     }
     readers.into_values().filter(|nodes| nodes.len() > 1).collect()

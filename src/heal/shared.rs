@@ -16,7 +16,7 @@ impl Shared {
         for other in both.sharing(node) {
             let same = |reason: String| format!("'{}' has the same weights, and {reason}", other.name());
             let layer = both.layer(other).map_err(same)?;
-            if !layer.reads_as(&layers[0]) {
+            if !layer.reads_as(&layers[0]) || both.weight(other) != both.weight(node) {
                 return Err(same("reads them another way".into()));
             }
             layers.push(layer);

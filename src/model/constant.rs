@@ -3,11 +3,12 @@
 
 use bytes::Bytes;
 
-use super::graph::{Graph, Node, NodeId, Source, ValueId};
+use super::graph::{Graph, Node, Source, ValueId};
 use super::proto::{DataType, NodeProto};
 use super::tensor::{Tensor, element_bits};
 use crate::error::Result;
 
+mod alias;
 mod fold;
 pub(crate) mod movement;
 
@@ -134,49 +135,9 @@ impl Constants {
         node.outputs.iter().flatten().all(|&o| self.get(o).is_some())
     }
 
-    /// What a constant is another name of: the stored value behind Identity nodes, as exporters write a parameter that has two names.
-    pub(crate) fn root(&self, graph: &Graph<'_>, id: ValueId) -> ValueId {
-        let mut at = id;
-        while let Some(of) = self.renamed(graph, at) {
-            at = of;
-        }
-        at
-    }
-
-    /// The constant of which an Identity node makes another name.
-    fn renamed(&self, graph: &Graph<'_>, id: ValueId) -> Option<ValueId> {
-        let node = graph.producer(id).filter(|n| n.op() == "Identity" && n.proto.in_default_domain())?;
-        node.input(0).filter(|&x| self.is_constant(x))
-    }
-
     /// Whether a constant has more than one axis that is longer than 1.
     pub(crate) fn is_matrix(&self, id: ValueId) -> bool {
         self.is_constant(id) && self.get(id).is_some_and(|k| k.dims().iter().filter(|&&d| d > 1).count() > 1)
-    }
-
-    /// A constant and, of a matrix, all its other names.
-    pub(crate) fn names(&self, graph: &Graph<'_>, id: ValueId) -> Vec<ValueId> {
-        let mut names = vec![id];
-        let mut at = 0;
-        while let Some(&name) = names.get(at) {
-            let made = graph.value(name).readers.iter().filter_map(|r| graph.node(r.0).output(0));
-            names.extend(made.filter(|&o| self.is_alias(graph, o)));
-            at += 1;
-        }
-        names
-    }
-
-    /// The input slots in which nodes that compute read a constant, of a matrix by whatever name: sorted.
-    pub(crate) fn uses(&self, graph: &Graph<'_>, id: ValueId) -> Vec<(NodeId, usize)> {
-        let readers = self.names(graph, id).into_iter().flat_map(|name| graph.value(name).readers.clone());
-        let mut uses: Vec<(NodeId, usize)> = readers.filter(|r| !self.covers(graph.node(r.0))).collect();
-        uses.sort_unstable();
-        uses
-    }
-
-    /// Whether a constant is another name of a matrix: it has the fate of that, and shrinks with it.
-    pub(crate) fn is_alias(&self, graph: &Graph<'_>, id: ValueId) -> bool {
-        self.is_matrix(id) && self.renamed(graph, id).is_some()
     }
 
     fn visit(&mut self, graph: &Graph<'_>, node: &Node<'_>, dims: Option<&Dims>) -> Result<()> {

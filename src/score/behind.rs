@@ -7,8 +7,7 @@ use crate::model::{Node, ValueId};
 /// By filter, the factor that the BatchNormalization behind the contraction of these weights multiplies what it makes by, `scale / sqrt(var + e)`;
 /// `None` where there is none. A ReLU may stand between: it passes factors on.
 pub(super) fn factors(facts: &Facts<'_>, weight: ValueId) -> Option<Vec<f64>> {
-    let root = facts.constants.root(facts.graph, weight);
-    let [(node, 1)] = facts.constants.uses(facts.graph, root)[..] else { return None };
+    let [(node, 1)] = facts.constants.uses(facts.graph, weight)[..] else { return None };
     let mut at = facts.graph.node(node).output(0)?;
     loop {
         let node = sole_reader(facts, at)?;

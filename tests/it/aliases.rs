@@ -1,12 +1,14 @@
-//! Parameters of two names: where an exporter merges them, Identity gives one the other's numbers. A matrix stays one, whatever it is called.
+//! Parameters of two names: where an exporter merges them, Identity gives one the other's numbers, or Transpose. A matrix stays one, whatever it
+//! is called.
 
 use secateur::Model;
 use secateur::build::{GraphBuilder, Op, Val};
 use secateur::cost;
-use secateur::heal;
+use secateur::heal::{self, LayerError};
 use secateur::model::proto::DataType;
 use secateur::model::{ModelProto, Tensor};
 use secateur::plan::Scope;
+use secateur::verify::Status;
 
 use crate::oracle::{check, lost, prune};
 use crate::support::{Analysed, network};
@@ -83,34 +85,34 @@ fn parameters_are_counted_once() {
     assert_eq!(params(&twins(false)), params(&twins(true)));
 }
 
+/// Half of every group cut and healed: the layers, and the model.
+fn healed(model: &Model) -> (Vec<LayerError>, ModelProto) {
+    let known = Analysed::new(model, &[]);
+    let (coupling, gone) = known.choose(0.5, Scope::All);
+    let (mut proto, removed) = known.cut(&coupling, &gone);
+    let cut = Model::new(proto.clone()).unwrap();
+    let sample = |i: usize| {
+        let number = |k: usize| ((i * 7 + k) as f32 * 0.37).sin() + (k as f32 * i as f32).cos();
+        Ok(vec![Tensor::from_floats(vec![1, 3, 8, 8], &(0..192).map(number).collect::<Vec<_>>())])
+    };
+    let case = heal::Case {
+        original: model,
+        cut: &cut,
+        removed: &removed,
+        feeds: &known.shapes.feeds,
+        rows: heal::ROWS,
+        fit: &(0..40),
+        get: &sample,
+        watch: &|_| (),
+    };
+    let found = heal::method("reconstruct").unwrap().heal(&case).unwrap();
+    heal::apply(&mut proto, &found.edits).unwrap();
+    (found.layers, proto)
+}
+
 /// Healing writes the one matrix, in its place.
 #[test]
 fn healing_is_that_of_one_matrix() {
-    let sample = |i: usize| {
-        let numbers: Vec<f32> =
-            (0..192).map(|k| ((i * 7 + k) as f32 * 0.37).sin() + (k as f32 * i as f32).cos()).collect();
-        Ok(vec![Tensor::from_floats(vec![1, 3, 8, 8], &numbers)])
-    };
-    let healed = |model: &Model| {
-        let known = Analysed::new(model, &[]);
-        let (coupling, gone) = known.choose(0.5, Scope::All);
-        let (proto, removed) = known.cut(&coupling, &gone);
-        let cut = Model::new(proto.clone()).unwrap();
-        let case = heal::Case {
-            original: model,
-            cut: &cut,
-            removed: &removed,
-            feeds: &known.shapes.feeds,
-            rows: heal::ROWS,
-            fit: &(0..40),
-            get: &sample,
-            watch: &|_| (),
-        };
-        let found = heal::method("reconstruct").unwrap().heal(&case).unwrap();
-        let mut proto = proto;
-        heal::apply(&mut proto, &found.edits).unwrap();
-        (found.layers, proto)
-    };
     let ((layers, one), (others, several)) = (healed(&twins(false)), healed(&twins(true)));
     assert_eq!(layers, others);
     assert!(layers.iter().filter(|l| l.node == "/a" || l.node == "/b").all(|l| l.after < l.before), "{layers:?}");
@@ -118,22 +120,61 @@ fn healing_is_that_of_one_matrix() {
     assert_eq!(identities(&several), 2);
 }
 
-/// Where another node makes something else of the matrix, that is cut by itself.
+/// Rows that a square matrix, its other name and its transpose are multiplied with.
+fn turned(g: &mut GraphBuilder, x: &Val) -> Val {
+    let w = g.weights("tied.weight", &[16, 16]);
+    let row = g.global_average_pool(x, "/row");
+    let row = g.flatten(&row, "/row/flat");
+    let other = g.node(Op::new("Identity", "/name"), &[&w], &[16, 16]);
+    let turned = g.transpose(&other, &[1, 0], "/turned");
+    let y = g.node(Op::new("MatMul", "/a"), &[&row, &w], &[1, 16]);
+    let y = g.relu(&y, "/ra");
+    let y = g.node(Op::new("MatMul", "/b"), &[&y, &other], &[1, 16]);
+    let y = g.relu(&y, "/rb");
+    g.node(Op::new("MatMul", "/c"), &[&y, &turned], &[1, 16])
+}
+
 #[test]
-fn a_matrix_that_is_transposed_too_is_cut_under_every_name() {
-    let cuts = check(|g, x| {
-        let w = g.weights("tied.weight", &[16, 16]);
-        let row = g.global_average_pool(x, "/row");
-        let row = g.flatten(&row, "/row/flat");
-        let other = g.node(Op::new("Identity", "/name"), &[&w], &[16, 16]);
-        let turned = g.transpose(&w, &[1, 0], "/turned");
-        let y = g.node(Op::new("MatMul", "/a"), &[&row, &w], &[1, 16]);
-        let y = g.relu(&y, "/ra");
-        let y = g.node(Op::new("MatMul", "/b"), &[&y, &other], &[1, 16]);
-        let y = g.relu(&y, "/rb");
-        g.node(Op::new("MatMul", "/c"), &[&y, &turned], &[1, 16])
-    });
-    assert_eq!(lost(&cuts, "tied.weight"), 8);
+fn a_matrix_and_its_transpose_are_cut_as_one() {
+    assert_eq!(lost(&check(turned), "tied.weight"), 8);
+    let (_, proto) = healed(&network(17, turned));
+    assert_eq!(initializer(&proto, "tied.weight").unwrap().dims, [8, 8]);
+    assert_eq!(proto.graph.unwrap().node.iter().filter(|n| n.op_type() == "Transpose").count(), 1);
+}
+
+#[test]
+fn what_is_read_both_ways_is_not_healed_one_way() {
+    let (layers, _) = healed(&network(17, turned));
+    for name in ["/a", "/b", "/c"] {
+        let layer = layers.iter().find(|l| l.node == name).unwrap();
+        assert!(layer.skipped.as_ref().is_some_and(|s| s.contains("another way")), "{layer:?}");
+    }
+}
+
+/// A language model whose last matrix is its embedding.
+#[test]
+fn an_embedding_that_is_the_last_matrix_too_stays_one() {
+    let mut g = GraphBuilder::new(17);
+    let ids = g.input_of("ids", DataType::Int64, &[1, 6]);
+    let table = g.weights("table.weight", &[40, 12]);
+    let x = g.node(Op::new("Gather", "/words"), &[&table, &ids], &[1, 6, 12]);
+    let (up, down) = (g.weights("up.weight", &[12, 20]), g.weights("down.weight", &[20, 12]));
+    let y = g.node(Op::new("MatMul", "/up"), &[&x, &up], &[1, 6, 20]);
+    let y = g.relu(&y, "/relu");
+    let y = g.node(Op::new("MatMul", "/down"), &[&y, &down], &[1, 6, 12]);
+    let y = g.add(&x, &y, "/sum");
+    let turned = g.transpose(&table, &[1, 0], "/turned");
+    let y = g.node(Op::new("MatMul", "/scores"), &[&y, &turned], &[1, 6, 40]);
+    g.output(&y);
+    let model = g.model().unwrap();
+    let known = Analysed::new(&model, &[]);
+    let (coupling, gone) = known.choose(0.5, Scope::All);
+    let (proto, removed) = known.cut(&coupling, &gone);
+    assert_eq!(known.judge(proto.clone(), &removed).status, Status::Passed);
+    let dims: Vec<Vec<i64>> = proto.graph.unwrap().initializer.iter().map(|t| t.dims.clone()).collect();
+    assert_eq!(dims, [vec![40, 6], vec![6, 10], vec![10, 6]]);
+    let facts = known.facts();
+    assert_eq!(cost::total(facts.graph, facts.constants, facts.dims).params, 40 * 12 + 2 * 12 * 20);
 }
 
 /// Exporters merge equal vectors of layers that have nothing to do with each other.

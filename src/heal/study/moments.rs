@@ -57,7 +57,7 @@ pub(super) fn moments<'l>(
 fn share(net: &Network<'_>, of: &mut BTreeMap<NodeId, Moments>) {
     let mut readers: BTreeMap<ValueId, Vec<NodeId>> = BTreeMap::new();
     for id in of.keys() {
-        let weight = net.graph.node(*id).input(1).map(|w| net.known.root(&net.graph, w));
+        let weight = net.graph.node(*id).input(1).map(|w| net.known.same_as(&net.graph, w));
         weight.into_iter().for_each(|w| readers.entry(w).or_default().push(*id));
     }
     for nodes in readers.values().filter(|nodes| nodes.len() > 1) {

@@ -1,0 +1,84 @@
+//! Constants of several names: an exporter gives a parameter that has two names an Identity, and one that is read both ways a Transpose.
+
+use super::Constants;
+use crate::model::graph::{Graph, Node, NodeId, ValueId};
+
+impl Constants {
+    /// The stored constant of which this one is another name, its axes in the same order.
+    pub(crate) fn same_as(&self, graph: &Graph<'_>, id: ValueId) -> ValueId {
+        let mut at = id;
+        while let Some(of) = graph.producer(at).and_then(|n| self.renamed(n)) {
+            at = of;
+        }
+        at
+    }
+
+    /// The stored constant that this one stands for, whatever the order of axes, and which axis of that its axis is.
+    pub(crate) fn root(&self, graph: &Graph<'_>, id: ValueId, axis: usize) -> (ValueId, usize) {
+        let (mut at, mut axis) = (id, axis);
+        while let Some(node) = graph.producer(at) {
+            match self.renamed(node).or_else(|| node.input(0).filter(|_| self.is_alias(graph, node))) {
+                Some(of) => (at, axis) = (of, self.axis_before(node, axis)),
+                None => break,
+            }
+        }
+        (at, axis)
+    }
+
+    /// Whether a node makes another name of a matrix: that has its fate, and shrinks with it.
+    ///
+    /// What a Transpose makes of a matrix that nothing else reads is a matrix of its own.
+    pub(crate) fn is_alias(&self, graph: &Graph<'_>, node: &Node<'_>) -> bool {
+        let (Some(x), Some(y)) = (node.input(0), node.output(0)) else { return false };
+        self.is_matrix(y) && (self.renamed(node).is_some() || (self.is_turned(node) && self.is_shared(graph, x)))
+    }
+
+    /// The axis of what an alias is made of.
+    pub(crate) fn axis_before(&self, node: &Node<'_>, axis: usize) -> usize {
+        if !self.is_turned(node) {
+            return axis;
+        }
+        let rank = node.output(0).and_then(|y| self.get(y)).map_or(0, |k| k.dims().len());
+        match node.proto.attr_ints("perm") {
+            Some(perm) => perm.get(axis).and_then(|&k| usize::try_from(k).ok()).unwrap_or(axis),
+            None => rank.saturating_sub(axis + 1),
+        }
+    }
+
+    /// A constant and, of a matrix, all its other names.
+    pub(crate) fn names(&self, graph: &Graph<'_>, id: ValueId) -> Vec<ValueId> {
+        let mut names = vec![id];
+        let mut at = 0;
+        while let Some(&name) = names.get(at) {
+            let readers = graph.value(name).readers.iter().map(|r| graph.node(r.0));
+            names.extend(readers.filter(|n| self.is_alias(graph, n)).filter_map(|n| n.output(0)));
+            at += 1;
+        }
+        names
+    }
+
+    /// The input slots in which nodes that compute read a constant, of a matrix by whatever name: sorted.
+    pub(crate) fn uses(&self, graph: &Graph<'_>, id: ValueId) -> Vec<(NodeId, usize)> {
+        let (root, _) = self.root(graph, id, 0);
+        let readers = self.names(graph, root).into_iter().flat_map(|name| graph.value(name).readers.clone());
+        let mut uses: Vec<(NodeId, usize)> = readers.filter(|r| !self.covers(graph.node(r.0))).collect();
+        uses.sort_unstable();
+        uses
+    }
+
+    /// The constant of which an Identity makes another name.
+    fn renamed(&self, node: &Node<'_>) -> Option<ValueId> {
+        let is_identity = node.op() == "Identity" && node.proto.in_default_domain();
+        node.input(0).filter(|&x| is_identity && self.is_constant(x))
+    }
+
+    fn is_turned(&self, node: &Node<'_>) -> bool {
+        node.op() == "Transpose" && node.proto.in_default_domain() && node.input(0).is_some_and(|x| self.is_constant(x))
+    }
+
+    /// Whether several nodes read a constant, or one that it is another name of.
+    fn is_shared(&self, graph: &Graph<'_>, id: ValueId) -> bool {
+        let of = graph.producer(id).and_then(|n| self.renamed(n));
+        graph.value(id).readers.len() > 1 || of.is_some_and(|of| self.is_shared(graph, of))
+    }
+}
