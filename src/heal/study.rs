@@ -84,10 +84,17 @@ impl<'m> Study<'m> {
         let net = &study.net;
         let mut samples = memory::prepared(&[net], fit.start..fit.end.min(fit.start + FITTED + count), get)?;
         let compared = samples.split_off(samples.len() - (samples.len() / 2).min(count));
-        study.moments = moments(net, feeds, &samples, study.layers.values())?;
-        study.compared = if compared.is_empty() { samples } else { compared };
+        study.compared = if compared.is_empty() { samples.clone() } else { compared };
         study.truth = study.makes()?;
+        if !study.is_silent() {
+            study.moments = moments(&study.net, feeds, &samples, study.layers.values())?;
+        }
         Ok(study)
+    }
+
+    /// Whether the outputs are the same for all samples, of two or more: then nothing can be measured at them.
+    pub fn is_silent(&self) -> bool {
+        self.truth.len() > 1 && self.truth.iter().all(|outputs| *outputs == self.truth[0])
     }
 
     /// What the network makes of each sample that is compared on.

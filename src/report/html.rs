@@ -4,7 +4,7 @@
 
 use std::fmt::{Display, Write};
 
-use super::text::{bytes, count, percent, printable, sentences};
+use super::text::{bytes, count, percent, printable, sentences, withheld};
 use super::{Cost, LayerChange, LayerCost, Plan, Report, Verification, sides};
 
 /// The look of the page, for light and dark screens.
@@ -79,7 +79,7 @@ fn paragraph(class: &str, text: impl Display) -> String {
 
 fn refused(r: &Report) -> String {
     let reason = r.refused_reason.as_ref().or(r.refused.as_ref());
-    reason.map_or(String::new(), |reason| paragraph("bad", format_args!("refused: {reason}; no model was written")))
+    reason.map_or(String::new(), |reason| paragraph("bad", format_args!("refused: {reason}; {}", withheld(r))))
 }
 
 fn costs(r: &Report) -> String {

@@ -63,9 +63,17 @@ pub fn report(r: &Report, all: bool) -> String {
         let _ = writeln!(out, "{DIM}note: {}{DIM:#}", printable(note));
     }
     if let Some(reason) = &r.refused_reason {
-        let _ = writeln!(out, "{BAD}refused{BAD:#}: {}; no model was written", printable(reason));
+        let _ = writeln!(out, "{BAD}refused{BAD:#}: {}; {}", printable(reason), withheld(r));
     }
     out
+}
+
+/// What a refusal means for the model, and what its user can do.
+pub(super) fn withheld(r: &Report) -> &'static str {
+    match r.refused.as_deref() {
+        Some("unverified") => "no model was written (--allow-unverified writes it without a proof)",
+        _ => "no model was written",
+    }
 }
 
 /// The judge's word on a file: the proof, its costs aside.

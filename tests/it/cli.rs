@@ -212,7 +212,8 @@ fn a_model_that_the_runtime_cannot_run_is_withheld_unless_allowed() {
     let input = f.write("foreign.onnx", &foreign().encode());
     let out = run(&["prune", &input, "-o", &f.path("s.onnx"), "--rate", "0.5"]);
     assert_eq!(out.status.code(), Some(3), "{}", text(&out.stdout));
-    assert!(text(&out.stdout).contains("not verified"));
+    let told = text(&out.stdout);
+    assert!(told.contains("not verified") && told.contains("--allow-unverified writes it"), "{told}");
     assert!(!Path::new(&f.path("s.onnx")).exists());
     for flag in ["--allow-unverified", "--no-verify"] {
         assert!(run(&["prune", &input, "-o", &f.path("s.onnx"), "--rate", "0.5", "--force", flag]).status.success());

@@ -4,7 +4,7 @@
 use std::sync::Mutex;
 
 use secateur::Model;
-use secateur::build::{GraphBuilder, Op};
+use secateur::build::{Conv, GraphBuilder, Op};
 use secateur::error::ErrorKind;
 use secateur::heal::Step;
 use secateur::model::Tensor;
@@ -199,6 +199,29 @@ fn biases_made_of_the_shape_of_weights_and_the_type_of_values_are_constants() {
     assert_eq!((heal.method.as_str(), r.verification.unwrap().status.as_str()), ("reconstruct", "passed"), "{heal:?}");
     assert!(!heal.layers.is_empty() && heal.layers.iter().all(|l| l.skipped.is_none()), "{heal:?}");
     assert!(!r.notes.iter().any(|n| n.contains("one rate for all")), "{:?}", r.notes);
+}
+
+/// Outputs that are the same whatever comes in tell nothing of what a group costs.
+#[test]
+fn where_outputs_do_not_hear_the_inputs_nothing_is_measured() {
+    let f = Folder::new();
+    let deaf = |weight: f32| {
+        let mut g = GraphBuilder::new(17);
+        let x = g.input("x", &[1, 3, 16, 16]);
+        let y = g.conv(&x, "/a", Conv::square(16, 3));
+        let y = g.relu(&y, "/relu");
+        let y = g.conv(&y, "/b", Conv::square(16, 3));
+        let y = g.global_average_pool(&y, "/pool");
+        let y = g.flatten(&y, "/flat");
+        let w = g.initializer("w", &Tensor::from_floats(vec![16, 4], &[weight; 64]));
+        let y = g.node(Op::new("MatMul", "/out"), &[&y, &w], &[1, 4]);
+        g.output(&y);
+        let path = f.write("deaf.onnx", &g.model().unwrap().encode());
+        report(&["prune", &path, "--dry-run", "--force", "--cut-flops", "0.3", "--samples", "32", "--no-verify"]).notes
+    };
+    let said = |notes: &[String]| notes.iter().any(|n| n.contains("the outputs are the same for all samples"));
+    let (hears, deaf) = (deaf(0.1), deaf(0.0));
+    assert!(said(&deaf) && !said(&hears), "{deaf:?} {hears:?}");
 }
 
 #[test]

@@ -62,15 +62,19 @@ impl Splitting<'_> {
         }
         match self.measured(choice, Asked { costs, order }) {
             Err(e) if matches!(e.kind, ErrorKind::Runtime(_) | ErrorKind::Internal(_)) => {
-                let (mut decision, what) = self.without_samples(&unmeasured(choice))?;
-                let note = format!("{}, for errors could not be measured: {e}", instead(Asked { costs, order }));
-                decision.notes.push(note);
-                Ok((decision, what))
+                self.instead(choice, Asked { costs, order }, &e.to_string())
             }
             // At one rate, so that the error says what stands in the way.
             Err(e) if matches!(e.kind, ErrorKind::Unreachable { .. }) => self.without_samples(&unmeasured(choice)),
             done => done,
         }
+    }
+
+    /// Decides without samples, and says why.
+    fn instead(&self, choice: &Choice, asked: Asked, why: &str) -> Result<(Decision, What)> {
+        let (mut decision, what) = self.without_samples(&unmeasured(choice))?;
+        decision.notes.push(format!("{}, for errors could not be measured: {why}", instead(asked)));
+        Ok((decision, what))
     }
 
     fn without_samples(&self, what: &What) -> Result<(Decision, What)> {
@@ -92,6 +96,9 @@ impl Splitting<'_> {
         let all: Vec<Vec<Removed>> = all.collect();
         let feeds = verify::float32_feeds(&self.analysis.shapes.feeds);
         let study = Study::new(&original, &feeds, &all, (&samples.fit, &|i| samples.get(i)))?;
+        if study.is_silent() {
+            return self.instead(choice, asked, "the outputs are the same for all samples");
+        }
         let ranking = if asked.order { self.ranked(choice, &study)? } else { choice.ranking.clone() };
         let choice = Choice { ranking, ..choice.clone() };
         let decision = match asked.costs {
