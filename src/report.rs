@@ -228,7 +228,7 @@ pub struct FirstDifference {
     pub reason: String,
 }
 
-/// Agreement with the untouched original: the worst output's figures, then each output's.
+/// Agreement with the untouched original: of each figure the worst over the outputs, then each output's.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Fidelity {
     /// Samples.
@@ -236,9 +236,9 @@ pub struct Fidelity {
     /// `calibration`, `generated` (images) or `random` (numbers): which inputs these were.
     #[serde(default)]
     pub inputs: String,
-    /// Share of samples with the same top-1.
+    /// Share of samples with the same top-1; of a map of probabilities, of its places in all samples.
     pub top1_agreement: Option<f64>,
-    /// Mean of `KL(softmax(a) || softmax(b))`, in nats, where there is a top-1.
+    /// Mean of `KL(softmax(a) || softmax(b))`, in nats, where there is a top-1; of probabilities, of these themselves.
     pub kl: Option<f64>,
     /// Cosine of all elements: `a . b / (|a| |b|)`.
     pub cosine: f64,
@@ -256,9 +256,9 @@ pub struct Fidelity {
 pub struct OutputFidelity {
     /// The output.
     pub name: String,
-    /// Share of samples with the same top-1.
+    /// Share of samples with the same top-1; of a map of probabilities, of its places in all samples.
     pub top1_agreement: Option<f64>,
-    /// Mean of `KL(softmax(a) || softmax(b))`, in nats, where there is a top-1.
+    /// Mean of `KL(softmax(a) || softmax(b))`, in nats, where there is a top-1; of probabilities, of these themselves.
     pub kl: Option<f64>,
     /// Cosine of all elements: `a . b / (|a| |b|)`.
     pub cosine: f64,

@@ -103,7 +103,7 @@ impl<'a> Data<'a> {
         let open = |path: &PathBuf| Samples::open(path, &inputs, &measures.preparation);
         let calibrate = measures.calibrate.as_ref().map(open).transpose()?;
         let evaluate = measures.evaluate.as_ref().map(open).transpose()?;
-        measures.fit(outputs(model, shapes)?.iter().any(|(_, dims)| is_row(dims)))?;
+        measures.fit(outputs(model, shapes)?.iter().any(|(_, dims)| is_row(dims)) || ends_in_softmax(model)?)?;
         let evaluate = evaluate.map(|samples| Evaluation::new(samples, model, shapes)).transpose()?;
         Ok(Self { measures, model, feeds, inputs, seed, calibrate, evaluate, suited: OnceLock::new() })
     }
@@ -361,6 +361,17 @@ fn outputs(model: &Model, shapes: &Shapes) -> Result<Vec<(String, Vec<usize>)>> 
     let graph = model.graph()?;
     let dims = |name: &str| graph.find(name).and_then(|v| shapes.dims.get(v)).unwrap_or_default().to_vec();
     Ok(model.graph_proto().output.iter().map(|o| (o.name().to_owned(), dims(o.name()))).collect())
+}
+
+/// Whether an output is made by a Softmax: it has the scores of a choice, of one or at every place.
+fn ends_in_softmax(model: &Model) -> Result<bool> {
+    let graph = model.graph()?;
+    Ok(graph
+        .nodes()
+        .iter()
+        .filter(|n| n.op() == "Softmax")
+        .filter_map(|n| n.output(0))
+        .any(|y| graph.value(y).is_output))
 }
 
 fn label(path: &Path) -> String {

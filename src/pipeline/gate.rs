@@ -153,12 +153,13 @@ impl Measures {
         Ok(())
     }
 
-    /// Errors where a gate bounds what this model does not have: a top-1 needs an output that is one row of scores.
+    /// Errors where a gate bounds what this model does not have: a top-1 needs an output that is one row of scores, or a Softmax's.
     pub(super) fn fit(&self, has_top1: bool) -> Result<()> {
         match self.gates.iter().find(|g| g.metric.name == "top1_agreement" && !has_top1) {
             Some(gate) => {
-                let reason =
-                    format!("--gate '{gate}': no output of the model is one row of scores, so that there is no top-1");
+                let reason = format!(
+                    "--gate '{gate}': no output of the model is one row of scores, or made by a Softmax, so that there is no top-1"
+                );
                 Err(Error::new(ErrorKind::BadOption(reason)))
             }
             None => Ok(()),

@@ -199,7 +199,7 @@ pub(super) fn skipped(tolerance: f64) -> data::Verification {
     }
 }
 
-/// Agreement of outputs on `inputs`; the head carries the worst output's figures.
+/// Agreement of outputs on `inputs`; the head carries the worst of each figure over the outputs.
 pub(super) fn fidelity(f: &verify::Fidelity, inputs: &str) -> data::Fidelity {
     let one = |o: &verify::OutputFidelity| data::OutputFidelity {
         name: o.name.clone(),
@@ -213,15 +213,16 @@ pub(super) fn fidelity(f: &verify::Fidelity, inputs: &str) -> data::Fidelity {
         cosine_worst: o.worst.cosine,
         sqnr_db_worst: Some(o.worst.sqnr_db).filter(|s| s.is_finite()),
     };
-    let worst = f.outputs.iter().min_by(|a, b| a.sqnr_db.total_cmp(&b.sqnr_db)).map(one).unwrap_or_default();
+    let outputs: Vec<data::OutputFidelity> = f.outputs.iter().map(one).collect();
+    let decibels = f.outputs.iter().map(|o| o.sqnr_db).min_by(f64::total_cmp);
     data::Fidelity {
         samples: f.samples,
         inputs: inputs.into(),
-        top1_agreement: worst.top1_agreement,
-        kl: worst.kl,
-        cosine: worst.cosine,
-        sqnr_db: worst.sqnr_db,
-        max_abs_error: worst.max_abs_error,
-        outputs: f.outputs.iter().map(one).collect(),
+        top1_agreement: outputs.iter().filter_map(|o| o.top1_agreement).min_by(f64::total_cmp),
+        kl: outputs.iter().filter_map(|o| o.kl).max_by(f64::total_cmp),
+        cosine: outputs.iter().map(|o| o.cosine).min_by(f64::total_cmp).unwrap_or_default(),
+        sqnr_db: decibels.filter(|s| s.is_finite()),
+        max_abs_error: outputs.iter().map(|o| o.max_abs_error).max_by(f64::total_cmp).unwrap_or_default(),
+        outputs,
     }
 }

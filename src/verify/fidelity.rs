@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Pair;
-use crate::divergence::{is_row, kl};
+use crate::divergence::{Slices, kl, score_axis};
 use crate::error::{Error, Result};
 use crate::model::Tensor;
 
@@ -21,7 +21,10 @@ pub struct Fidelity {
 pub struct OutputFidelity {
     /// The output.
     pub name: String,
-    /// Share of samples whose largest element is the same; of an output of one row of several.
+    /// How many choices between classes it has in one sample, as [`crate::divergence::score_axis`] finds them: one of a row, one a place of a map
+    /// of probabilities, else 0.
+    pub places: usize,
+    /// Share of them of which the largest score is the same.
     pub top1_agreement: Option<f64>,
     /// Mean of [`crate::divergence::kl`], in nats, where there is a top-1.
     pub kl: Option<f64>,
@@ -51,9 +54,9 @@ impl Fidelity {
     /// How far the outputs are in one number, to choose between models by: the mean over the outputs of the KL divergence where they are rows of
     /// scores, and of `|a - b|^2 / |a|^2` elsewhere. Lower is better; not finite where an output is no number.
     pub fn distance(&self) -> f64 {
-        let one = |o: &OutputFidelity| match o.top1_agreement {
-            Some(_) => o.kl.unwrap_or(f64::NAN),
-            None => 10f64.powf(-o.sqnr_db / 10.0),
+        let one = |o: &OutputFidelity| match o.places {
+            1 => o.kl.unwrap_or(f64::NAN),
+            _ => 10f64.powf(-o.sqnr_db / 10.0),
         };
         self.outputs.iter().map(one).sum::<f64>() / self.outputs.len().max(1) as f64
     }
@@ -115,6 +118,8 @@ struct Sums {
     max: f64,
     /// Whether somewhere one model gives a number and the other none, or the other's dims differ.
     broken: bool,
+    /// Choices of one sample, and of all.
+    places: usize,
     rows: usize,
     agree: usize,
     kl: f64,
@@ -138,13 +143,20 @@ impl Sums {
             s.dd += (x - y) * (x - y);
             s.max = s.max.max((x - y).abs());
         }
-        if is_row(&before.dims) {
-            let finite = |v: &[f32]| v.iter().all(|x| x.is_finite());
-            s.rows = 1;
-            s.agree = usize::from(!s.broken && argmax(&p) == argmax(&q));
-            s.kl = if s.broken || !finite(&p) || !finite(&q) { 0.0 } else { kl(&p, &q) };
+        if let Some(axis) = score_axis(&before.dims, &p) {
+            s.choices(Slices::new(&before.dims, axis).map(|at| [at.of(&p), at.of(&q)]));
         }
         s
+    }
+
+    fn choices(&mut self, all: impl Iterator<Item = [Vec<f32>; 2]>) {
+        for [p, q] in all {
+            let finite = |v: &[f32]| v.iter().all(|x| x.is_finite());
+            self.rows += 1;
+            self.agree += usize::from(!self.broken && argmax(&p) == argmax(&q));
+            self.kl += if self.broken || !finite(&p) || !finite(&q) { 0.0 } else { kl(&p, &q) };
+        }
+        self.places = self.rows;
     }
 
     fn add(&mut self, other: &Self) {
@@ -154,6 +166,7 @@ impl Sums {
         self.dd += other.dd;
         self.max = self.max.max(other.max);
         self.broken |= other.broken;
+        self.places = self.places.max(other.places);
         self.rows += other.rows;
         self.agree += other.agree;
         self.kl += other.kl;
@@ -161,15 +174,25 @@ impl Sums {
 
     fn finish(self, name: String) -> OutputFidelity {
         let rows = (self.rows > 0).then_some(self.rows as f64);
-        let top1_agreement = rows.map(|n| self.agree as f64 / n);
+        let (places, top1_agreement) = (self.places, rows.map(|n| self.agree as f64 / n));
         if self.broken {
             let (sqnr_db, max_abs_error) = (f64::NEG_INFINITY, f64::INFINITY);
             let worst = Worst::default();
-            return OutputFidelity { name, top1_agreement, kl: None, cosine: 0.0, sqnr_db, max_abs_error, worst };
+            return OutputFidelity {
+                name,
+                places,
+                top1_agreement,
+                kl: None,
+                cosine: 0.0,
+                sqnr_db,
+                max_abs_error,
+                worst,
+            };
         }
         let norm = (self.aa * self.bb).sqrt();
         OutputFidelity {
             name,
+            places,
             top1_agreement,
             kl: rows.map(|n| self.kl / n),
             cosine: if norm > 0.0 { self.ab / norm } else { f64::from(u8::from(self.dd == 0.0)) },

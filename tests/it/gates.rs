@@ -4,7 +4,8 @@ use std::path::Path;
 
 use ndarray::Array4;
 use ndarray_npy::write_npy;
-use secateur::build::{Conv, GraphBuilder};
+use secateur::build::{Conv, GraphBuilder, Op};
+use secateur::model::Tensor;
 use secateur::pipeline::Gate;
 use secateur::report::Report;
 
@@ -177,4 +178,46 @@ fn a_refused_model_does_not_reach_stdout() {
     let out = run(&args);
     assert_eq!((out.status.code(), out.stdout.len()), (Some(3), 0));
     assert!(text(&out.stderr).contains("flops_cut>=0.99 does not hold"), "{}", text(&out.stderr));
+}
+
+/// A map of classes: a choice at every place, beside an output that has none.
+#[test]
+fn a_map_of_probabilities_has_a_top_1_at_every_place() {
+    let f = Folder::new();
+    let mut g = GraphBuilder::new(17);
+    let x = g.input("x", &[1, 3, 8, 8]);
+    let y = g.conv(&x, "/a", Conv::square(16, 3).pad(1));
+    let y = g.relu(&y, "/relu");
+    let other = g.conv(&y, "/other", Conv::square(2, 1));
+    let y = g.conv(&y, "/classes", Conv::square(4, 1));
+    let sure = g.initializer("sure", &Tensor::from_floats(vec![1], &[40.0]));
+    let y = g.node(Op::new("Mul", "/sure"), &[&y, &sure], &y.dims.clone());
+    let map = g.node(Op::new("Softmax", "/map").int("axis", 1), &[&y], &[1, 4, 8, 8]);
+    g.output(&map);
+    g.output(&other);
+    let path = f.write("segments.onnx", &g.model().unwrap().encode());
+    let args = [
+        "prune",
+        &path,
+        "-o",
+        &f.path("s.onnx"),
+        "--rate",
+        "0.7",
+        "--calibrate",
+        &images(&f),
+        "--heal",
+        "none",
+        "--json",
+    ];
+    let done = run(&[&args[..], &["--gate", "top1_agreement>=0.1"]].concat());
+    let report: Report = serde_json::from_slice(&done.stdout).unwrap();
+    let all = report.fidelity.unwrap();
+    let (map, other) = (&all.outputs[0], &all.outputs[1]);
+    let agreement = map.top1_agreement.unwrap();
+    let same = agreement * (64 * all.samples) as f64;
+    assert!(agreement > 0.0 && agreement < 1.0, "{agreement}");
+    assert!((same - same.round()).abs() < 1e-6 && same.round() as usize % 64 != 0, "it counts places: {same}");
+    assert!(map.kl.unwrap() > 0.0 && (other.top1_agreement, other.kl) == (None, None));
+    assert_eq!((all.top1_agreement, all.kl), (map.top1_agreement, map.kl));
+    assert_eq!(all.cosine, map.cosine.min(other.cosine));
 }

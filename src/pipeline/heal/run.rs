@@ -306,8 +306,16 @@ mod tests {
     fn of(samples: usize, sqnr_db: f64) -> Fidelity {
         let worst = Worst { kl: None, cosine: 1.0, sqnr_db };
         let (name, kl) = ("y".to_owned(), Some(0.1));
-        let output =
-            OutputFidelity { name, top1_agreement: Some(1.0), kl, cosine: 1.0, sqnr_db, max_abs_error: 0.0, worst };
+        let output = OutputFidelity {
+            name,
+            places: 1,
+            top1_agreement: Some(1.0),
+            kl,
+            cosine: 1.0,
+            sqnr_db,
+            max_abs_error: 0.0,
+            worst,
+        };
         Fidelity { samples, outputs: vec![output] }
     }
 
