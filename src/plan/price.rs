@@ -24,11 +24,11 @@ struct Work {
     outputs: Vec<Option<Shape>>,
 }
 
-/// A constant that counts as parameters: as each set of readers sees it.
-#[derive(Debug)]
+/// A stored constant that counts as parameters: as each set of readers sees it.
+#[derive(Debug, Default)]
 struct Weight {
-    /// One for each way in which it shrinks.
-    variants: Vec<Shape>,
+    /// One for each way in which it shrinks, under each name that has a fate of its own.
+    variants: Vec<(ValueId, Shape)>,
 }
 
 /// Dims that shrink.
@@ -81,10 +81,12 @@ impl<'a> Prices<'a> {
         let mut weights = BTreeMap::<ValueId, Weight>::new();
         for node in &computes {
             for &value in node.inputs.iter().flatten().filter(|&&v| facts.constants.get(v).is_some_and(cost::counts)) {
-                let variants = &mut weights.entry(value).or_insert(Weight { variants: Vec::new() }).variants;
-                if let Some(seen) = shape(value, node.id).filter(|s| !variants.contains(s)) {
-                    variants.push(seen);
-                }
+                let (root, _) = facts.constants.root(facts.graph, value, 0);
+                let is_alias = facts.graph.producer(value).is_some_and(|n| facts.constants.is_alias(facts.graph, n));
+                let name = if is_alias { root } else { value };
+                let variants = &mut weights.entry(root).or_default().variants;
+                let seen = shape(name, node.id).map(|shape| (name, shape)).filter(|s| !variants.contains(s));
+                variants.extend(seen);
             }
         }
         Self { facts, work: work.collect(), weights: weights.into_values().collect() }
@@ -103,8 +105,9 @@ impl<'a> Prices<'a> {
     pub fn params(&self, counts: &[usize]) -> u64 {
         let of = |weight: &Weight| {
             let elements = |s: &Shape| s.at(counts).iter().product::<usize>() as u64;
-            let touched = weight.variants.iter().filter(|s| s.is_touched(counts)).map(elements).sum::<u64>();
-            let whole = weight.variants.iter().find(|s| !s.is_touched(counts)).map_or(0, elements);
+            let variants = || weight.variants.iter().map(|v| &v.1);
+            let touched = variants().filter(|s| s.is_touched(counts)).map(elements).sum::<u64>();
+            let whole = variants().find(|s| !s.is_touched(counts)).map_or(0, elements);
             touched + whole
         };
         self.weights.iter().map(of).sum()

@@ -27,10 +27,25 @@ impl Constants {
 
     /// Whether a node makes another name of a matrix: that has its fate, and shrinks with it.
     ///
-    /// What a Transpose makes of a matrix that nothing else reads is a matrix of its own.
+    /// What a Transpose makes of a matrix that nothing else reads is a matrix of its own. So is each name of what a grouped convolution reads: each
+    /// block of its filters loses channels of its own.
     pub(crate) fn is_alias(&self, graph: &Graph<'_>, node: &Node<'_>) -> bool {
         let (Some(x), Some(y)) = (node.input(0), node.output(0)) else { return false };
-        self.is_matrix(y) && (self.renamed(node).is_some() || (self.is_turned(node) && self.is_shared(graph, x)))
+        let is_other = |x: ValueId| self.renamed(node).is_some() || (self.is_turned(node) && self.is_shared(graph, x));
+        self.is_matrix(y) && is_other(x) && !self.is_in_blocks(graph, self.same_as(graph, x))
+    }
+
+    /// Whether a grouped convolution reads a constant, by whatever name.
+    fn is_in_blocks(&self, graph: &Graph<'_>, id: ValueId) -> bool {
+        graph.value(id).readers.iter().map(|r| graph.node(r.0)).any(|node| match self.renamed(node) {
+            Some(_) => node.output(0).is_some_and(|y| self.is_in_blocks(graph, y)),
+            None => node.contracts() && node.proto.attr_int("group").unwrap_or(1) > 1 && !self.is_of_one_channel(id),
+        })
+    }
+
+    /// Whether filters read one channel each, as those of depthwise convolutions do.
+    fn is_of_one_channel(&self, id: ValueId) -> bool {
+        self.get(id).is_some_and(|k| k.dims().get(1) == Some(&1))
     }
 
     /// The axis of what an alias is made of.
@@ -72,8 +87,10 @@ impl Constants {
         node.input(0).filter(|&x| is_identity && self.is_constant(x))
     }
 
+    /// Whether a node transposes a matrix of two axes.
     fn is_turned(&self, node: &Node<'_>) -> bool {
-        node.op() == "Transpose" && node.proto.in_default_domain() && node.input(0).is_some_and(|x| self.is_constant(x))
+        let of = node.input(0).filter(|&x| self.is_constant(x)).and_then(|x| self.get(x));
+        node.op() == "Transpose" && node.proto.in_default_domain() && of.is_some_and(|k| k.dims().len() == 2)
     }
 
     /// Whether several nodes read a constant, or one that it is another name of.
