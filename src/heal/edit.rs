@@ -3,7 +3,7 @@
 use crate::cut::{add_initializer, all_names, drop_unread, fresh};
 use crate::error::{Error, Result};
 use crate::model::proto::{DataType, TensorProto};
-use crate::model::{Constants, Graph, Model, ModelProto, NodeId, Tensor, ValueId};
+use crate::model::{Constants, Graph, Known, Model, ModelProto, Node, NodeId, Tensor, ValueId};
 
 /// Another constant in an input slot of a node, or of several that share it.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,23 +83,47 @@ fn place(graph: &Graph<'_>, known: &Constants, edit: &Edit) -> Result<Place> {
     let slots = edit.slots.iter().map(node).collect::<Result<Vec<(NodeId, usize)>>>()?;
     let (id, slot) = *slots.first().ok_or_else(|| unfit(""))?;
     let node = graph.node(id);
-    let value = node.input(slot).map(|v| known.same_as(graph, v));
-    let like = value.or(node.input(1)).and_then(|v| known.get(v)).ok_or_else(|| unfit(node.name()))?;
-    let alone = |v: &ValueId| is_alone(graph, known, *v, &slots);
+    let value = node.input(slot).map(|v| behind_names(graph, v));
     let stored = &graph.model().graph_proto().initializer;
-    let own = value.filter(alone).and_then(|v| stored.iter().position(|t| t.name() == graph.name(v)));
-    let own = own.filter(|&i| stored[i].dims.iter().map(|&d| d as usize).eq(edit.tensor.dims.iter().copied()));
+    let is_like = |t: &TensorProto| {
+        let dims = t.dims.iter().map(|&d| d as usize).eq(edit.tensor.dims.iter().copied());
+        dims && DataType::try_from(t.data_type()).is_ok_and(DataType::is_float)
+    };
+    let alone = value.filter(|v| is_alone(graph, *v, &slots));
+    let own = alone.and_then(|v| stored.iter().position(|t| t.name() == graph.name(v) && is_like(t)));
+    let like = own.and(value).or(node.input(slot)).or(node.input(1)).and_then(|v| dtype_of(graph, known, v));
+    let dtype = like.ok_or_else(|| Error::internal("the type of its weights is not known").at(node.name()))?;
     let base = value.map_or_else(|| format!("{}_bias", node.name()), |v| graph.name(v).to_owned());
     let slots = slots.into_iter().map(|(node, slot)| (node.index(), slot)).collect();
-    Ok(Place { slots, own, dtype: like.dtype(), base })
+    Ok(Place { slots, own, dtype, base })
 }
 
-/// Whether a constant is read in those slots, by whatever name, and nowhere else.
-fn is_alone(graph: &Graph<'_>, known: &Constants, id: ValueId, slots: &[(NodeId, usize)]) -> bool {
-    let names = known.names(graph, id);
-    let renames = |node: NodeId| known.is_alias(graph, graph.node(node));
-    names.iter().map(|name| graph.value(*name)).all(|value| {
-        let read = value.readers.iter().all(|r| slots.contains(r) || renames(r.0));
-        read && !value.is_output && !value.captured
-    })
+/// The element type of a constant, or of what a Cast makes in a way that is not followed.
+fn dtype_of(graph: &Graph<'_>, known: &Constants, value: ValueId) -> Option<DataType> {
+    let cast = || {
+        let node = graph.producer(value).filter(|n| n.op() == "Cast")?;
+        DataType::try_from(i32::try_from(node.proto.attr_int("to")?).ok()?).ok()
+    };
+    known.get(value).map(Known::dtype).or_else(cast)
+}
+
+/// Whether a node gives a value another name, or another type.
+fn renames(node: &Node<'_>) -> bool {
+    matches!(node.op(), "Identity" | "Cast") && node.proto.in_default_domain()
+}
+
+/// What a value is another name of, or another type.
+fn behind_names(graph: &Graph<'_>, value: ValueId) -> ValueId {
+    let before = |at: &ValueId| graph.producer(*at).filter(|n| renames(n)).and_then(|n| n.input(0));
+    std::iter::successors(Some(value), before).last().unwrap_or(value)
+}
+
+/// Whether a value is read in those slots, by whatever name, and nowhere else.
+fn is_alone(graph: &Graph<'_>, id: ValueId, slots: &[(NodeId, usize)]) -> bool {
+    let value = graph.value(id);
+    let is_ours = |r: &(NodeId, usize)| {
+        let node = graph.node(r.0);
+        slots.contains(r) || (renames(node) && node.output(0).is_some_and(|o| is_alone(graph, o, slots)))
+    };
+    !value.is_output && !value.captured && value.readers.iter().all(is_ours)
 }

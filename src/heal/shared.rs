@@ -1,7 +1,10 @@
 //! The contractions that read one weight. Mostly it is one; several are fitted as one, each with a bias of its own.
 
-use super::layer::{Both, Kind, Layer};
+use super::layer::{Bias, Both, Kind, Layer};
 use crate::model::{Node, NodeId, ValueId};
+
+/// New biases of several readers may take this share of their weight's elements together; beyond it, none is added.
+const MOST_BIASES: f64 = 0.125;
 
 /// The contractions of one weight, in the cut model's order.
 pub(super) struct Shared {
@@ -22,6 +25,7 @@ impl Shared {
             layers.push(layer);
         }
         layers.sort_by_key(|l| l.nodes[1]);
+        spare_biases(&mut layers);
         let is_late = layers.iter().any(|l| l.late);
         if is_late && matches!(layers[0].kind, Kind::Transposed(_)) {
             return Err("one ConvTranspose of the same weights reads what another makes".into());
@@ -52,5 +56,14 @@ impl Shared {
     /// What they ask of the original (0), or of the cut model (1), as it is when the first of them runs.
     pub(super) fn asked(&self, k: usize) -> Vec<ValueId> {
         self.layers.iter().flat_map(|l| l.asked(k)).collect()
+    }
+}
+
+/// Where many share a weight, a bias for each could take more than was cut.
+fn spare_biases(layers: &mut [Layer]) {
+    let is_new = |l: &Layer| matches!(l.bias, Bias::Slot { now: None, .. });
+    let (count, columns) = (layers.iter().filter(|l| is_new(l)).count(), layers[0].width());
+    if count > 1 && count as f64 > MOST_BIASES * columns as f64 {
+        layers.iter_mut().filter(|l| is_new(l)).for_each(|l| l.bias = Bias::None);
     }
 }

@@ -60,6 +60,13 @@ impl Fidelity {
         };
         self.outputs.iter().map(one).sum::<f64>() / self.outputs.len().max(1) as f64
     }
+
+    /// The mean over the outputs of `|a - b|^2 / |a|^2`, rows of scores among them: what a divergence between scores that are in no doubt does
+    /// not see.
+    pub fn error(&self) -> f64 {
+        let one = |o: &OutputFidelity| 10f64.powf(-o.sqnr_db / 10.0);
+        self.outputs.iter().map(one).sum::<f64>() / self.outputs.len().max(1) as f64
+    }
 }
 
 /// Compares the outputs of two models on samples; `get` gives a sample's inputs. The result is the same for any number of threads. Errors

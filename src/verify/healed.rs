@@ -5,7 +5,7 @@ use super::contractions::{bias, healable};
 use super::pairing::{Operand, Pairing};
 use crate::model::constant::Known;
 use crate::model::removed::{Kept, scatter};
-use crate::model::{Node, Tensor};
+use crate::model::{Node, NodeId, Tensor};
 
 impl Pairing<'_> {
     /// The original's constant with the pruned model's numbers at the kept coordinates; `None` where they may not differ. `Err`: they may, and
@@ -17,7 +17,9 @@ impl Pairing<'_> {
         (before, after): (&Known, &Known),
         kept: &[Kept],
     ) -> Result<Option<Tensor>, String> {
-        if !self.lifts(node) || !(healable(node.op(), slot) || self.adds_a_bias(node, slot, before)) {
+        if !self.lifts(node)
+            || !(healable(node.op(), slot) || self.adds_a_bias(node, slot, before) || self.makes_weights(node))
+        {
             return Ok(None);
         }
         let part = after.tensor();
@@ -58,6 +60,17 @@ impl Pairing<'_> {
             && slot < 2
             && before.dims().iter().filter(|d| **d > 1).count() <= 1
             && maker.is_some_and(|n| n.proto.in_default_domain() && makes_a_sum(n.op()))
+    }
+
+    /// Whether a node gives a stored constant another name or type, and only contractions and the like read that, where healing writes.
+    fn makes_weights(&self, node: &Node<'_>) -> bool {
+        let Some(made) = node.output(0).map(|y| self.before.value(y)) else { return false };
+        let reads = |r: &(NodeId, usize)| {
+            let reader = self.before.node(r.0);
+            reader.proto.in_default_domain() && (healable(reader.op(), r.1) || self.makes_weights(reader))
+        };
+        let renames = matches!(node.op(), "Cast" | "Identity") && node.proto.in_default_domain();
+        renames && !made.is_output && !made.captured && !made.readers.is_empty() && made.readers.iter().all(reads)
     }
 
     fn lifts(&self, node: &Node<'_>) -> bool {

@@ -10,6 +10,7 @@ use secateur::model::{ModelProto, Tensor};
 use secateur::plan::Scope;
 use secateur::verify::Status;
 
+use crate::cli::{Folder, report};
 use crate::oracle::{check, lost, prune};
 use crate::support::{Analysed, network};
 
@@ -175,6 +176,73 @@ fn an_embedding_that_is_the_last_matrix_too_stays_one() {
     assert_eq!(dims, [vec![40, 6], vec![6, 10], vec![10, 6]]);
     let facts = known.facts();
     assert_eq!(cost::total(facts.graph, facts.constants, facts.dims).params, 40 * 12 + 2 * 12 * 20);
+}
+
+/// A grouped convolution loses channels of its own in each block, under whatever name it reads its weight.
+#[test]
+fn what_a_grouped_convolution_reads_is_cut_by_itself() {
+    let cuts = check(|g, x| {
+        let w = g.weights("s.weight", &[16, 8, 3, 3]);
+        let name = g.node(Op::new("Identity", "/name"), &[&w], &[16, 8, 3, 3]);
+        let grouped = |g: &mut GraphBuilder, x: &Val, w: &Val, name: &str| {
+            g.node(Op::new("Conv", name).int("group", 2).ints("pads", &[1; 4]), &[x, w], &[1, 16, 8, 8])
+        };
+        let y = grouped(g, x, &name, "/a");
+        let y = g.relu(&y, "/ra");
+        grouped(g, &y, &w, "/b")
+    });
+    assert!(lost(&cuts, "stem.weight") > 0);
+}
+
+/// A share of the parameters is that of what is stored.
+#[test]
+fn a_share_of_the_parameters_is_met_whatever_the_names() {
+    let f = Folder::new();
+    let after = |twice: bool, share: &str| {
+        let path = f.write("twins.onnx", &twins(twice).encode());
+        let args = ["prune", &path, "--dry-run", "--cut-params", share, "--heal", "none"];
+        report(&[&args[..], &["--input-shape", "x:1,3,8,8"]].concat()).after.params
+    };
+    for share in ["0.1", "0.3", "0.5"] {
+        assert_eq!(after(false, share), after(true, share), "{share}");
+    }
+}
+
+/// A network of which one weight is stored in that type, and cast on the way.
+fn cast(stored: DataType, also: &[DataType]) -> Model {
+    network(17, |g, x| {
+        let numbers: Vec<f32> = (0..12 * 16 * 9).map(|k| ((k * 37 % 101) as f32 - 50.0) / 400.0).collect();
+        let tensor = Tensor::of_floats(stored, vec![12, 16, 3, 3], &numbers).unwrap();
+        let mut w = g.initializer("s.weight", &tensor);
+        for (k, to) in also.iter().chain([&DataType::Float]).enumerate() {
+            w = g.node(Op::new("Cast", &format!("/cast{k}")).int("to", *to as i64), &[&w], &[12, 16, 3, 3]);
+        }
+        let y = g.node(Op::new("Conv", "/a").ints("pads", &[1; 4]), &[x, &w], &[1, 12, 8, 8]);
+        g.relu(&y, "/ra")
+    })
+}
+
+/// What is stored in half precision stays so, cut and healed, and proved.
+#[test]
+fn what_is_cast_is_cut_and_healed_where_it_is_stored() {
+    for (stored, also) in [
+        (DataType::Float16, &[][..]),
+        (DataType::Float, &[DataType::Float16]),
+        (DataType::Float16, &[DataType::Double]),
+    ] {
+        let model = cast(stored, also);
+        assert_eq!(lost(&prune(&model), "s.weight"), 6);
+        let f = Folder::new();
+        let (path, out) = (f.write("cast.onnx", &model.encode()), f.path("s.onnx"));
+        let r = report(&["prune", &path, "-o", &out, "--rate", "0.5", "--samples", "48", "--scale", "1/255"]);
+        let heal = r.heal.unwrap();
+        let layer = heal.layers.iter().find(|l| l.node == "/a").unwrap();
+        assert!(layer.outcome != "kept", "{heal:?}");
+        assert_eq!(r.verification.unwrap().status, "passed");
+        let small = Model::read(out.as_ref()).unwrap();
+        let weight = initializer(small.proto(), "s.weight").unwrap();
+        assert_eq!((weight.dtype, weight.dims), (stored, vec![6, 8, 3, 3]));
+    }
 }
 
 /// Exporters merge equal vectors of layers that have nothing to do with each other.

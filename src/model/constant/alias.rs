@@ -1,4 +1,5 @@
-//! Constants of several names: an exporter gives a parameter that has two names an Identity, and one that is read both ways a Transpose.
+//! Constants of several names: an exporter gives a parameter that has two names an Identity, one that is stored in half precision a Cast, and one
+//! that is read both ways a Transpose.
 
 use super::Constants;
 use crate::model::graph::{Graph, Node, NodeId, ValueId};
@@ -81,10 +82,15 @@ impl Constants {
         uses
     }
 
-    /// The constant of which an Identity makes another name.
+    /// The constant of which an Identity makes another name, or a Cast from one floating-point type to another.
     fn renamed(&self, node: &Node<'_>) -> Option<ValueId> {
-        let is_identity = node.op() == "Identity" && node.proto.in_default_domain();
-        node.input(0).filter(|&x| is_identity && self.is_constant(x))
+        let is_float = |v: Option<ValueId>| v.and_then(|v| self.get(v)).is_some_and(|k| k.dtype().is_float());
+        let renames = match node.op() {
+            "Identity" => true,
+            "Cast" => is_float(node.input(0)) && is_float(node.output(0)),
+            _ => false,
+        };
+        node.input(0).filter(|&x| renames && node.proto.in_default_domain() && self.is_constant(x))
     }
 
     /// Whether a node transposes a matrix of two axes.

@@ -133,7 +133,7 @@ impl Healing<'_> {
         let start = self.start(samples, start)?;
         let compared = |range| verify::fidelity(&start.pair, range, |i| samples.get(i));
         // What is no number is not the same.
-        let is_same = |f: &Fidelity| f.distance().abs() < UNTOUCHED;
+        let is_same = |f: &Fidelity| f.distance().abs() < UNTOUCHED && f.error() < UNTOUCHED;
         if few.is_empty() || !is_same(&compared(few)?) {
             return Ok(false);
         }
@@ -165,8 +165,7 @@ impl Healing<'_> {
         let (pair, fidelity) = self.compared(&model, samples, start)?;
         clock.lap("compare");
         let unhealed = start.as_ref().and_then(|s| s.fidelity.as_ref());
-        let before = unhealed.map_or(f64::NAN, Fidelity::distance);
-        let after = fidelity.distance();
+        let [before, after] = scores(unhealed, &fidelity);
         said.score = Some(HealScore { cut: finite(before), healed: finite(after) });
         if !is_better(after, before) {
             return Ok(Err(format!(
@@ -263,6 +262,14 @@ impl Healing<'_> {
         let notes = said.reason.iter().map(|reason| format!("{head}: {reason}")).collect();
         Outcome { version, said, notes, compared }
     }
+}
+
+/// What is compared of the unhealed and of the healed model: how far their outputs are; where their scores are in no doubt and both are as good as
+/// the original's, the squared errors.
+fn scores(unhealed: Option<&Fidelity>, healed: &Fidelity) -> [f64; 2] {
+    let by = |of: fn(&Fidelity) -> f64| [unhealed.map_or(f64::NAN, of), of(healed)];
+    let distances = by(Fidelity::distance);
+    if distances.iter().all(|d| d.abs() < UNTOUCHED) { by(Fidelity::error) } else { distances }
 }
 
 /// Lower is better; what is no number is worse than all.

@@ -120,3 +120,23 @@ fn of_twins_of_which_one_cannot_be_healed_none_is() {
     assert!(of_twins.iter().all(|l| l.skipped.as_ref().is_some_and(|s| s.contains("its bias is no"))), "{of_twins:?}");
     assert!(written(&healed, 1).iter().all(|n| *n == 1));
 }
+
+/// A bias for each of many would take more than is cut.
+#[test]
+fn of_many_readers_without_a_bias_none_gets_one() {
+    let recurrent = |turns: usize| {
+        heals(move |g, x| {
+            let w = g.weights("tied", &[16, 16, 1, 1]);
+            (0..turns).fold(x.clone(), |x, turn| {
+                let y = g.node(Op::new("Conv", &format!("/turn{turn}")), &[&x, &w], &x.dims.clone());
+                let y = g.unary("Tanh", &y, &format!("/tanh{turn}"));
+                g.add(&x, &y, &format!("/add{turn}"))
+            })
+        })
+    };
+    let biases = |healed: &Healed| {
+        let of_turns = healed.edits.iter().flat_map(|e| &e.slots).filter(|(output, _)| output.starts_with("/turn"));
+        of_turns.filter(|(_, slot)| *slot == 2).count()
+    };
+    assert_eq!((biases(&recurrent(4)), biases(&recurrent(1))), (0, 1));
+}
