@@ -216,7 +216,10 @@ fn a_map_of_probabilities_has_a_top_1_at_every_place() {
     let agreement = map.top1_agreement.unwrap();
     let same = agreement * (64 * all.samples) as f64;
     assert!(agreement > 0.0 && agreement < 1.0, "{agreement}");
-    assert!((same - same.round()).abs() < 1e-6 && same.round() as usize % 64 != 0, "it counts places: {same}");
+    assert!(
+        (same - same.round()).abs() < 1e-6 && !(same.round() as usize).is_multiple_of(64),
+        "it counts places: {same}"
+    );
     assert!(map.kl.unwrap() > 0.0 && (other.top1_agreement, other.kl) == (None, None));
     assert_eq!((all.top1_agreement, all.kl), (map.top1_agreement, map.kl));
     assert_eq!(all.cosine, map.cosine.min(other.cosine));
