@@ -143,6 +143,29 @@ fn a_matrix_and_its_transpose_are_cut_as_one() {
     assert_eq!(proto.graph.unwrap().node.iter().filter(|n| n.op_type() == "Transpose").count(), 1);
 }
 
+/// Turned twice it lies as it did.
+#[test]
+fn kernels_that_are_transposed_follow_the_stored_one() {
+    let model = network(17, |g, x| {
+        let w = g.weights("tied.weight", &[16, 16, 3, 3]);
+        let turned = g.transpose(&w, &[1, 0, 2, 3], "/turned");
+        let again = g.transpose(&turned, &[1, 0, 2, 3], "/again");
+        let conv = |g: &mut GraphBuilder, x: &Val, w: &Val, name: &str| {
+            let y = g.node(Op::new("Conv", name).ints("pads", &[1; 4]), &[x, w], &x.dims.clone());
+            g.relu(&y, &format!("{name}/relu"))
+        };
+        let y = conv(g, x, &w, "/a");
+        conv(g, &y, &again, "/b")
+    });
+    assert_eq!(lost(&prune(&model), "tied.weight"), 8);
+    let (_, proto) = healed(&model);
+    let stored: Vec<&str> = proto.graph.iter().flat_map(|g| &g.initializer).map(|t| t.name()).collect();
+    assert!(
+        stored.contains(&"tied.weight") && !stored.iter().any(|n| n.contains("turned") || n.contains("again")),
+        "{stored:?}"
+    );
+}
+
 #[test]
 fn what_is_read_both_ways_is_not_healed_one_way() {
     let (layers, _) = healed(&network(17, turned));

@@ -33,12 +33,14 @@ impl Constants {
     pub(crate) fn is_alias(&self, graph: &Graph<'_>, node: &Node<'_>) -> bool {
         let (Some(x), Some(y)) = (node.input(0), node.output(0)) else { return false };
         let is_other = |x: ValueId| self.renamed(node).is_some() || (self.is_turned(node) && self.is_shared(graph, x));
-        self.is_matrix(y) && is_other(x) && !self.is_in_blocks(graph, self.same_as(graph, x))
+        let made_of = |at: &ValueId| graph.producer(*at).and_then(|n| self.made_of(n));
+        let stored = std::iter::successors(Some(x), made_of).last().unwrap_or(x);
+        self.is_matrix(y) && is_other(x) && !self.is_in_blocks(graph, stored)
     }
 
     /// Whether a grouped convolution reads a constant, by whatever name.
     fn is_in_blocks(&self, graph: &Graph<'_>, id: ValueId) -> bool {
-        graph.value(id).readers.iter().map(|r| graph.node(r.0)).any(|node| match self.renamed(node) {
+        graph.value(id).readers.iter().map(|r| graph.node(r.0)).any(|node| match self.made_of(node) {
             Some(_) => node.output(0).is_some_and(|y| self.is_in_blocks(graph, y)),
             None => node.contracts() && node.proto.attr_int("group").unwrap_or(1) > 1 && !self.is_of_one_channel(id),
         })
@@ -93,15 +95,19 @@ impl Constants {
         node.input(0).filter(|&x| renames && node.proto.in_default_domain() && self.is_constant(x))
     }
 
-    /// Whether a node transposes a matrix of two axes.
+    /// Whether a node transposes a constant.
     fn is_turned(&self, node: &Node<'_>) -> bool {
-        let of = node.input(0).filter(|&x| self.is_constant(x)).and_then(|x| self.get(x));
-        node.op() == "Transpose" && node.proto.in_default_domain() && of.is_some_and(|k| k.dims().len() == 2)
+        node.op() == "Transpose" && node.proto.in_default_domain() && node.input(0).is_some_and(|x| self.is_constant(x))
     }
 
-    /// Whether several nodes read a constant, or one that it is another name of.
+    /// The constant of which a node makes another name, or the transpose.
+    fn made_of(&self, node: &Node<'_>) -> Option<ValueId> {
+        self.renamed(node).or_else(|| node.input(0).filter(|_| self.is_turned(node)))
+    }
+
+    /// Whether several nodes read a constant, or one that it is made of.
     fn is_shared(&self, graph: &Graph<'_>, id: ValueId) -> bool {
-        let of = graph.producer(id).and_then(|n| self.renamed(n));
+        let of = graph.producer(id).and_then(|n| self.made_of(n));
         graph.value(id).readers.len() > 1 || of.is_some_and(|of| self.is_shared(graph, of))
     }
 }
