@@ -113,7 +113,7 @@ pub struct Step<'a> {
 pub struct Healed {
     /// What the cut model should hold.
     pub edits: Vec<Edit>,
-    /// Every contraction that was looked at, in the graph's order.
+    /// Every contraction that was looked at, in the order in which they were: the graph's, but that those of one weight come together.
     pub layers: Vec<LayerError>,
 }
 

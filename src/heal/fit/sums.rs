@@ -8,7 +8,7 @@ use super::products::{gram, product};
 /// The sums over some rows of `u` (`rows x d`) and `t` (`rows x o`), read by one contraction or by several with the same weights.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sums {
-    /// Number of rows, by reader.
+    /// Number of rows, by reader, each as often as it counts.
     pub n: Array1<f64>,
     /// Of each reader that has a place for a bias; of another 0, so that nothing makes up for its means.
     pub u: Array2<f64>,
