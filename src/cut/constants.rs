@@ -28,7 +28,7 @@ impl Cutter<'_> {
                 known.ok_or_else(|| Error::internal(format!("'{}' is no constant", self.facts.graph.name(value))))?;
             self.fix_shapes_of(value);
             // What it is another name of is cut likewise.
-            if self.facts.graph.producer(value).is_some_and(|n| self.renames(n)) {
+            if self.facts.constants.is_other_name(self.facts.graph, value) {
                 continue;
             }
             let shared = variants.len() > 1 || self.in_a_chain(value);

@@ -75,8 +75,7 @@ fn zeros_by_slot(facts: &Facts<'_>, coupling: &Coupling, gone: &Gone) -> BTreeMa
         };
         let Some((value, removed)) = couple::entry(facts, axis, gone.of(id)) else { continue };
         // Another name of a matrix stands for nothing of its own.
-        let is_alias = facts.graph.producer(value).is_some_and(|n| facts.constants.is_alias(facts.graph, n));
-        if !facts.constants.is_constant(value) || is_alias {
+        if !facts.constants.is_constant(value) || facts.constants.is_other_name(facts.graph, value) {
             continue;
         }
         let slots = out.entry(value).or_insert_with(|| weights.slots(value));

@@ -3,7 +3,7 @@
 use crate::cut::{add_initializer, all_names, drop_unread, fresh};
 use crate::error::{Error, Result};
 use crate::model::proto::{DataType, TensorProto};
-use crate::model::{Constants, Graph, Known, Model, ModelProto, Node, NodeId, Tensor, ValueId};
+use crate::model::{Constants, Graph, Known, Model, ModelProto, NodeId, Tensor, ValueId};
 
 /// Another constant in an input slot of a node, or of several that share it.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,14 +107,9 @@ fn dtype_of(graph: &Graph<'_>, known: &Constants, value: ValueId) -> Option<Data
     known.get(value).map(Known::dtype).or_else(cast)
 }
 
-/// Whether a node gives a value another name, or another type.
-fn renames(node: &Node<'_>) -> bool {
-    matches!(node.op(), "Identity" | "Cast") && node.proto.in_default_domain()
-}
-
 /// What a value is another name of, or another type.
 fn behind_names(graph: &Graph<'_>, value: ValueId) -> ValueId {
-    let before = |at: &ValueId| graph.producer(*at).filter(|n| renames(n)).and_then(|n| n.input(0));
+    let before = |at: &ValueId| graph.producer(*at).filter(|n| n.renames()).and_then(|n| n.input(0));
     std::iter::successors(Some(value), before).last().unwrap_or(value)
 }
 
@@ -123,7 +118,7 @@ fn is_alone(graph: &Graph<'_>, id: ValueId, slots: &[(NodeId, usize)]) -> bool {
     let value = graph.value(id);
     let is_ours = |r: &(NodeId, usize)| {
         let node = graph.node(r.0);
-        slots.contains(r) || (renames(node) && node.output(0).is_some_and(|o| is_alone(graph, o, slots)))
+        slots.contains(r) || (node.renames() && node.output(0).is_some_and(|o| is_alone(graph, o, slots)))
     };
     !value.is_output && !value.captured && value.readers.iter().all(is_ours)
 }

@@ -5,7 +5,6 @@ use std::ops::Range;
 
 use crate::cut::input_of;
 use crate::error::Result;
-use crate::model::graph::captured_names;
 use crate::model::proto::{GraphProto, NodeProto, ValueInfoProto};
 use crate::model::{Constants, Dims, Graph, Model, ModelProto, Node, NodeId, Tensor, ValueId};
 use crate::runtime::{self, Feed, Session};
@@ -83,7 +82,7 @@ impl<'m> Network<'m> {
             match self.graph.producer(value).filter(runs) {
                 Some(node) => {
                     if needed.insert(node.id) {
-                        open.extend(self.reads(node));
+                        open.extend(self.graph.reads(node));
                     }
                 }
                 None => {
@@ -96,12 +95,6 @@ impl<'m> Network<'m> {
             reads: reads.into_iter().collect(),
             makes: makes.iter().copied().collect(),
         }
-    }
-
-    /// What a node depends on, what its subgraphs capture included.
-    pub(super) fn reads(&self, node: &Node<'m>) -> Vec<ValueId> {
-        let captured = captured_names(node.proto).into_iter().filter_map(|n| self.graph.find(n));
-        node.inputs.iter().copied().flatten().chain(captured).collect()
     }
 
     /// Prepares a segment to run, with what is `given` instead of what its nodes read. `like`: a tensor of each value that it reads.
@@ -122,7 +115,7 @@ impl<'m> Network<'m> {
         let mut constants = BTreeSet::new();
         for &id in &segment.nodes {
             let node = self.graph.node(id);
-            constants.extend(self.reads(node).into_iter().filter(|v| self.known.get(*v).is_some()));
+            constants.extend(self.graph.reads(node).filter(|v| self.known.get(*v).is_some()));
             let mut proto = node.proto.clone();
             for (&(_, slot), instead) in given.range((id, 0)..=(id, usize::MAX)) {
                 let name = format!("secateur_heal_{}_{slot}", id.index());

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::Result;
-use crate::model::graph::captured_names;
 use crate::model::{Constants, Graph, Model, NodeId, ValueId};
 
 /// The model with its nodes in such an order; `None` where no weight has several readers. Errors where the model is malformed.
@@ -14,9 +13,9 @@ pub(super) fn together(model: &Model) -> Result<Option<Model>> {
     if shared.is_empty() {
         return Ok(None);
     }
+    let order = Order::new(&graph, shared).run();
     let mut proto = model.proto().clone();
     if let Some(graph) = proto.graph.as_mut() {
-        let order = Order::new(&model.graph()?, shared).run();
         graph.node = order.into_iter().map(|n| graph.node[n].clone()).collect();
     }
     Ok(Some(model.edited(proto)))
@@ -62,9 +61,8 @@ impl Order {
             unit.iter().for_each(|&n| order.unit[n] = unit.clone());
         }
         for node in graph.nodes() {
-            let captured = captured_names(node.proto).into_iter().filter_map(|n| graph.find(n));
-            let reads = node.inputs.iter().flatten().copied().chain(captured);
-            let makers: BTreeSet<usize> = reads.filter_map(|v| Some(graph.producer(v)?.id.index())).collect();
+            let makers = graph.reads(node).filter_map(|v| Some(graph.producer(v)?.id.index()));
+            let makers: BTreeSet<usize> = makers.collect();
             order.waits[node.id.index()] = makers.len();
             makers.into_iter().for_each(|m| order.waiting[m].push(node.id.index()));
         }

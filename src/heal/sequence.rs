@@ -91,7 +91,7 @@ fn changed(both: &Both<'_>) -> Vec<NodeId> {
         let count = nodes.len();
         let mut values: BTreeSet<ValueId> = BTreeSet::new();
         for node in net.graph.nodes().iter().filter(|n| !net.known.covers(n)) {
-            if nodes.contains(&node.id) || net.reads(node).iter().any(|v| values.contains(v)) {
+            if nodes.contains(&node.id) || net.graph.reads(node).any(|v| values.contains(&v)) {
                 nodes.insert(node.id);
                 values.extend(node.outputs.iter().flatten());
             }
@@ -222,6 +222,19 @@ pub(super) struct Solved {
 }
 
 impl Solved {
+    /// Puts a block in its place.
+    fn take(&mut self, block: &Block, fitted: Fitted) {
+        self.weights.slice_mut(s![block.filters.clone(), ..]).assign(&fitted.weights.mapv(|w| w as f32));
+        for (all, one) in self.biases.iter_mut().zip(&fitted.biases) {
+            block.filters.clone().zip(one).for_each(|(f, b)| all[f] = *b as f32);
+        }
+        let errors = self.errors.iter_mut().zip(fitted.errors);
+        errors.for_each(|(all, one)| all.iter_mut().zip(one).for_each(|(all, one)| *all += one));
+        if fitted.outcome != "kept" && self.outcome != "refit" {
+            self.outcome = fitted.outcome;
+        }
+    }
+
     fn errors(&self, shared: &Shared) -> Vec<LayerError> {
         let one = |(layer, errors): (&Layer, &[f64; 3])| {
             let [before, after] = relative(*errors);
@@ -281,21 +294,6 @@ fn reader<'a>((layer, rows): (&'a Layer, &'a Rows), bias: &[f32]) -> Reader<'a> 
         behind: &layer.behind,
         bias: bias.iter().map(|b| f64::from(*b)).collect(),
         biased: layer.bias != Bias::None,
-    }
-}
-
-impl Solved {
-    /// Puts a block in its place.
-    fn take(&mut self, block: &Block, fitted: Fitted) {
-        self.weights.slice_mut(s![block.filters.clone(), ..]).assign(&fitted.weights.mapv(|w| w as f32));
-        for (all, one) in self.biases.iter_mut().zip(&fitted.biases) {
-            block.filters.clone().zip(one).for_each(|(f, b)| all[f] = *b as f32);
-        }
-        let errors = self.errors.iter_mut().zip(fitted.errors);
-        errors.for_each(|(all, one)| all.iter_mut().zip(one).for_each(|(all, one)| *all += one));
-        if fitted.outcome != "kept" && self.outcome != "refit" {
-            self.outcome = fitted.outcome;
-        }
     }
 }
 

@@ -148,7 +148,7 @@ impl<'m> Study<'m> {
         let mut seen: BTreeSet<ValueId> = BTreeSet::new();
         let mut count = 0;
         for node in net.graph.nodes().iter().filter(|n| !net.known.covers(n)) {
-            let sees = net.reads(node).iter().any(|v| seen.contains(v));
+            let sees = net.graph.reads(node).any(|v| seen.contains(&v));
             if sees || readers.contains(&node.id) {
                 seen.extend(node.outputs.iter().flatten());
                 count += usize::from(sees && node.contracts() && !readers.contains(&node.id));

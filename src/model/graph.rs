@@ -86,6 +86,11 @@ impl<'m> Node<'m> {
         named && self.proto.in_default_domain()
     }
 
+    /// Whether it gives what it reads another name, or another element type.
+    pub(crate) fn renames(&self) -> bool {
+        matches!(self.op(), "Identity" | "Cast") && self.proto.in_default_domain()
+    }
+
     /// What it reads in that slot.
     pub fn input(&self, slot: usize) -> Option<ValueId> {
         self.inputs.get(slot).copied().flatten()
@@ -190,13 +195,17 @@ impl<'m> Graph<'m> {
         self.reached(|v| self.value(v).source == Source::Input, |node| is_random(node.op()))
     }
 
+    /// What a node depends on, what its subgraphs capture included.
+    pub(crate) fn reads(&self, node: &Node<'m>) -> impl Iterator<Item = ValueId> {
+        let captured = captured_names(node.proto).into_iter().filter_map(|n| self.find(n));
+        node.inputs.iter().flatten().copied().chain(captured)
+    }
+
     /// Which values are among `from`, made by one of `also`, or depend on such ones, by number.
     pub(crate) fn reached(&self, from: impl Fn(ValueId) -> bool, also: impl Fn(&Node<'m>) -> bool) -> Vec<bool> {
         let mut reached: Vec<bool> = self.value_ids().map(from).collect();
         for node in &self.nodes {
-            let captured = captured_names(node.proto).into_iter().filter_map(|n| self.find(n));
-            let reads = node.inputs.iter().flatten().copied().chain(captured).any(|v| reached[v.index()]);
-            if reads || also(node) {
+            if self.reads(node).any(|v| reached[v.index()]) || also(node) {
                 node.outputs.iter().flatten().for_each(|o| reached[o.index()] = true);
             }
         }
@@ -276,7 +285,7 @@ fn is_random(op: &str) -> bool {
 }
 
 /// Names that the subgraphs of a node read from outside.
-pub(crate) fn captured_names(node: &NodeProto) -> Vec<&str> {
+fn captured_names(node: &NodeProto) -> Vec<&str> {
     fn walk<'p>(graph: &'p GraphProto, outer: &HashSet<&'p str>, found: &mut Vec<&'p str>) {
         let mut inside = outer.clone();
         inside.extend(graph.input.iter().map(|v| v.name()));

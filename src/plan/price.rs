@@ -82,8 +82,7 @@ impl<'a> Prices<'a> {
         for node in &computes {
             for &value in node.inputs.iter().flatten().filter(|&&v| facts.constants.get(v).is_some_and(cost::counts)) {
                 let (root, _) = facts.constants.root(facts.graph, value, 0);
-                let is_alias = facts.graph.producer(value).is_some_and(|n| facts.constants.is_alias(facts.graph, n));
-                let name = if is_alias { root } else { value };
+                let name = if facts.constants.is_other_name(facts.graph, value) { root } else { value };
                 let variants = &mut weights.entry(root).or_default().variants;
                 let seen = shape(name, node.id).map(|shape| (name, shape)).filter(|s| !variants.contains(s));
                 variants.extend(seen);

@@ -56,7 +56,7 @@ impl Fidelity {
     pub fn distance(&self) -> f64 {
         let one = |o: &OutputFidelity| match o.places {
             1 => o.kl.unwrap_or(f64::NAN),
-            _ => 10f64.powf(-o.sqnr_db / 10.0),
+            _ => o.error(),
         };
         self.outputs.iter().map(one).sum::<f64>() / self.outputs.len().max(1) as f64
     }
@@ -64,8 +64,14 @@ impl Fidelity {
     /// The mean over the outputs of `|a - b|^2 / |a|^2`, rows of scores among them: what a divergence between scores that are in no doubt does
     /// not see.
     pub fn error(&self) -> f64 {
-        let one = |o: &OutputFidelity| 10f64.powf(-o.sqnr_db / 10.0);
-        self.outputs.iter().map(one).sum::<f64>() / self.outputs.len().max(1) as f64
+        self.outputs.iter().map(OutputFidelity::error).sum::<f64>() / self.outputs.len().max(1) as f64
+    }
+}
+
+impl OutputFidelity {
+    /// `|a - b|^2 / |a|^2`.
+    fn error(&self) -> f64 {
+        10f64.powf(-self.sqnr_db / 10.0)
     }
 }
 

@@ -69,8 +69,11 @@ impl Pairing<'_> {
             let reader = self.before.node(r.0);
             reader.proto.in_default_domain() && (healable(reader.op(), r.1) || self.makes_weights(reader))
         };
-        let renames = matches!(node.op(), "Cast" | "Identity") && node.proto.in_default_domain();
-        renames && !made.is_output && !made.captured && !made.readers.is_empty() && made.readers.iter().all(reads)
+        node.renames()
+            && !made.is_output
+            && !made.captured
+            && !made.readers.is_empty()
+            && made.readers.iter().all(reads)
     }
 
     fn lifts(&self, node: &Node<'_>) -> bool {

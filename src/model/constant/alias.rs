@@ -38,6 +38,11 @@ impl Constants {
         self.is_matrix(y) && is_other(x) && !self.is_in_blocks(graph, stored)
     }
 
+    /// Whether a value is another name of a matrix.
+    pub(crate) fn is_other_name(&self, graph: &Graph<'_>, id: ValueId) -> bool {
+        graph.producer(id).is_some_and(|n| self.is_alias(graph, n))
+    }
+
     /// Whether a grouped convolution reads a constant, by whatever name.
     fn is_in_blocks(&self, graph: &Graph<'_>, id: ValueId) -> bool {
         graph.value(id).readers.iter().map(|r| graph.node(r.0)).any(|node| match self.made_of(node) {
@@ -87,12 +92,8 @@ impl Constants {
     /// The constant of which an Identity makes another name, or a Cast from one floating-point type to another.
     fn renamed(&self, node: &Node<'_>) -> Option<ValueId> {
         let is_float = |v: Option<ValueId>| v.and_then(|v| self.get(v)).is_some_and(|k| k.dtype().is_float());
-        let renames = match node.op() {
-            "Identity" => true,
-            "Cast" => is_float(node.input(0)) && is_float(node.output(0)),
-            _ => false,
-        };
-        node.input(0).filter(|&x| renames && node.proto.in_default_domain() && self.is_constant(x))
+        let keeps = node.op() == "Identity" || (is_float(node.input(0)) && is_float(node.output(0)));
+        node.input(0).filter(|&x| node.renames() && keeps && self.is_constant(x))
     }
 
     /// Whether a node transposes a constant.
