@@ -8,13 +8,14 @@ pub fn is_row(dims: &[usize]) -> bool {
     dims.iter().filter(|&&d| d > 1).count() == 1
 }
 
-/// The axis along which an output has the scores of one choice: of one row, its own; of a map of probabilities, as a Softmax makes it, that along
-/// which they add up to 1 at every place. `None` where there is none.
+/// The axis along which an output has the scores of one choice: of one row, its own; of a map of probabilities or of their logarithms, as Softmax
+/// and LogSoftmax make them, that along which the probabilities add up to 1 at every place. `None` where there is none.
 pub fn score_axis(dims: &[usize], values: &[f32]) -> Option<usize> {
     if is_row(dims) {
         return dims.iter().position(|&d| d > 1);
     }
-    let adds_up = |&axis: &usize| Slices::new(dims, axis).all(|at| are_probabilities(&at.of(values)));
+    let all = |axis: usize, are: fn(&[f32]) -> bool| Slices::new(dims, axis).all(|at| are(&at.of(values)));
+    let adds_up = |&axis: &usize| all(axis, are_probabilities) || all(axis, are_logs_of_probabilities);
     (0..dims.len()).rev().filter(|&axis| dims[axis] > 1).find(adds_up)
 }
 
@@ -74,6 +75,10 @@ fn are_probabilities(v: &[f32]) -> bool {
     v.iter().all(|x| *x >= 0.0) && (v.iter().sum::<f32>() - 1.0).abs() < ROUNDING
 }
 
+fn are_logs_of_probabilities(v: &[f32]) -> bool {
+    v.iter().all(|x| *x <= ROUNDING) && (v.iter().map(|x| x.exp()).sum::<f32>() - 1.0).abs() < ROUNDING
+}
+
 /// Logarithms of probabilities; of none, that of a small one.
 fn logs(v: &[f32]) -> Vec<f64> {
     v.iter().map(|x| f64::from(x.max(1e-7)).ln()).collect()
@@ -98,6 +103,9 @@ mod tests {
         assert_eq!(places, [vec![0.25, 0.75], vec![0.5, 0.5], vec![1.0, 0.0]]);
         assert_eq!(score_axis(&[1, 3, 2], &[0.25, 0.75, 0.5, 0.5, 1.0, 0.0]), Some(2));
         assert_eq!(score_axis(&[1, 2, 3], &[0.25, 0.5, 1.0, 0.75, 0.5, 0.1]), None);
+        let logs = map.map(|p: f32| p.ln());
+        assert_eq!(score_axis(&[1, 2, 3], &logs), Some(1), "and so do logarithms, of 0 too");
+        assert_eq!(score_axis(&[1, 2, 3], &logs.map(|l| l - 0.1)), None);
         assert_eq!(score_axis(&[1, 4, 1], &[5.0, -1.0, 2.0, 0.0]), Some(1), "one row, whatever it adds up to");
         assert_eq!(score_axis(&[1, 1], &[1.0]), None);
     }

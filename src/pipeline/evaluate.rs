@@ -369,7 +369,7 @@ fn ends_in_softmax(model: &Model) -> Result<bool> {
     Ok(graph
         .nodes()
         .iter()
-        .filter(|n| n.op() == "Softmax")
+        .filter(|n| matches!(n.op(), "Softmax" | "LogSoftmax"))
         .filter_map(|n| n.output(0))
         .any(|y| graph.value(y).is_output))
 }

@@ -183,6 +183,15 @@ fn a_refused_model_does_not_reach_stdout() {
 /// A map of classes: a choice at every place, beside an output that has none.
 #[test]
 fn a_map_of_probabilities_has_a_top_1_at_every_place() {
+    has_a_top_1_at_every_place("Softmax", 40.0);
+}
+
+#[test]
+fn a_map_of_their_logarithms_has_one_too() {
+    has_a_top_1_at_every_place("LogSoftmax", 1.0);
+}
+
+fn has_a_top_1_at_every_place(op: &str, sure: f32) {
     let f = Folder::new();
     let mut g = GraphBuilder::new(17);
     let x = g.input("x", &[1, 3, 8, 8]);
@@ -190,9 +199,9 @@ fn a_map_of_probabilities_has_a_top_1_at_every_place() {
     let y = g.relu(&y, "/relu");
     let other = g.conv(&y, "/other", Conv::square(2, 1));
     let y = g.conv(&y, "/classes", Conv::square(4, 1));
-    let sure = g.initializer("sure", &Tensor::from_floats(vec![1], &[40.0]));
+    let sure = g.initializer("sure", &Tensor::from_floats(vec![1], &[sure]));
     let y = g.node(Op::new("Mul", "/sure"), &[&y, &sure], &y.dims.clone());
-    let map = g.node(Op::new("Softmax", "/map").int("axis", 1), &[&y], &[1, 4, 8, 8]);
+    let map = g.node(Op::new(op, "/map").int("axis", 1), &[&y], &[1, 4, 8, 8]);
     g.output(&map);
     g.output(&other);
     let path = f.write("segments.onnx", &g.model().unwrap().encode());
