@@ -28,6 +28,8 @@ mod weights;
 
 pub(crate) use ranking::share;
 pub use ranking::{Measured, Ranking, Setting};
+pub(crate) use surgeon::OptimalBrainSurgeon;
+pub(crate) use surgeon_and_median::SurgeonAndMedian;
 
 /// A way to score the units of a group. A new one is a file beside the others and a line of [`CRITERIA`]; a program may bring its own
 /// in [`Ranking::criterion`].
@@ -104,9 +106,6 @@ pub fn criterion(name: &str) -> Result<&'static dyn Criterion> {
         Error::new(ErrorKind::BadOption(reason))
     })
 }
-
-/// The criterion for filters of which the lengths say nothing, where there are samples to ask.
-pub(crate) static MEASURED: &dyn Criterion = &surgeon_and_median::SurgeonAndMedian;
 
 /// The scores of a group's units.
 #[derive(Debug, Clone, PartialEq)]

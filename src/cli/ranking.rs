@@ -23,8 +23,8 @@ fn names() -> PossibleValuesParser {
 
 fn help() -> String {
     let line = |c: &&dyn Criterion| format!("\n- {}: {}", c.name(), c.summary());
-    let default = "[default: geometric-median; where a budget is split by error and no BatchNormalization stands behind the filters: \
-                   surgeon-and-median]";
+    let default = "[default: geometric-median; where a budget is split by error: optimal-brain-surgeon with --calibrate, and without, where no \
+                   BatchNormalization stands behind the filters, surgeon-and-median]";
     format!("How units are ranked {default}:{}", CRITERIA.iter().map(line).collect::<String>())
 }
 

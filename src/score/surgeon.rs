@@ -4,7 +4,7 @@ use super::geometric_median::distance_sums;
 use super::{Criterion, Units};
 
 /// What readers lose.
-pub(super) struct OptimalBrainSurgeon;
+pub(crate) struct OptimalBrainSurgeon;
 
 impl Criterion for OptimalBrainSurgeon {
     fn name(&self) -> &'static str {

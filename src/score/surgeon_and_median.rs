@@ -9,7 +9,7 @@ use super::geometric_median::distance_sums;
 use super::{Criterion, Units};
 
 /// The sum of two ranks.
-pub(super) struct SurgeonAndMedian;
+pub(crate) struct SurgeonAndMedian;
 
 impl Criterion for SurgeonAndMedian {
     fn name(&self) -> &'static str {

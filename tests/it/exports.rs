@@ -78,7 +78,7 @@ fn sample(i: usize) -> Tensor {
 fn pruned(folder: &Folder, model: &Model, name: &str) -> (Vec<Vec<usize>>, Vec<f32>) {
     let from = folder.write(&format!("{name}.onnx"), &model.encode());
     let (to, calib) = (folder.path(&format!("{name}.small.onnx")), testdata("digits_calib256.npz"));
-    let budget = ["--cut-flops", "0.4", "--criterion", "surgeon-and-median"];
+    let budget = ["--cut-flops", "0.4"];
     let report = report(&[&["prune", &from, "-o", &to, "--calibrate", &calib], &budget[..]].concat());
     assert_eq!(report.heal.unwrap().method, "reconstruct");
     let mut units: Vec<Vec<usize>> = report.plan.unwrap().groups.into_iter().map(|g| g.remove).collect();

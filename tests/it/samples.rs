@@ -33,7 +33,25 @@ fn criterion(args: &[&str]) -> String {
 }
 
 #[test]
-fn a_split_budget_ranks_by_what_readers_lose_where_nothing_is_normalized() {
+fn a_budget_that_samples_split_ranks_by_what_readers_lose() {
+    let f = Folder::new();
+    let split = ["--cut-flops", "0.3", "--calibrate", &calibration(), "--scale", "1/16"];
+    let of = |path: &str, more: &[&str]| criterion(&[&[path], &split[..], more].concat());
+    let images = f.path("images.npy");
+    let pixel = |(n, c, y, x): (usize, usize, usize, usize)| ((n * 31 + c * 7 + y * 17 + x * (n + 3)) % 16) as f32;
+    write_npy(&images, &Array4::from_shape_fn((40, 3, 8, 8), pixel)).unwrap();
+    let [surgeon, median] = ["optimal-brain-surgeon", "geometric-median"];
+    assert_eq!(of(&model(), &[]), surgeon);
+    assert_eq!(criterion(&[&folded(&f), "--cut-flops", "0.3", "--calibrate", &images, "--scale", "1/16"]), surgeon);
+    assert_eq!(of(&model(), &["--heal", "none", "--allocate", "error"]), surgeon);
+    assert_eq!(of(&model(), &["--criterion", median]), median);
+    assert_eq!(of(&model(), &["--allocate", "uniform"]), median);
+    let rate = ["--rate", "0.3", "--calibrate", &calibration(), "--scale", "1/16"];
+    assert_eq!(criterion(&[&[model().as_str()], &rate[..]].concat()), median);
+}
+
+#[test]
+fn without_samples_what_readers_lose_ranks_where_nothing_is_normalized() {
     let f = Folder::new();
     let folded = folded(&f);
     let [both, surgeon, median] = ["surgeon-and-median", "optimal-brain-surgeon", "geometric-median"];

@@ -13,7 +13,7 @@ use crate::model::Removed;
 use crate::pipeline::evaluate::Data;
 use crate::pipeline::{Analysis, Form, PruneOptions, What};
 use crate::plan::{Choice, Decision, ErrorCurves, Level, decide, levels_to_measure};
-use crate::score::{MEASURED, Measured, Ranking};
+use crate::score::{Criterion, Measured, Ranking};
 use crate::verify;
 
 /// How much the readers' own error counts beside the outputs'.
@@ -24,11 +24,11 @@ const READERS: f64 = 0.02;
 const POWER: f64 = 1.3;
 
 /// How many times what a residual stream costs counts: every layer that could make up for it reads and writes it.
-const RESIDUAL: f64 = 16.0;
+const RESIDUAL: f64 = 4.0;
 
 /// The share of an error that each contraction behind it, fitted again, may make up for: of an error with `n` of them behind it `1 / (1 + n REPAIR)`
 /// is left then. Which of these it is, a rehearsal tells.
-const REPAIRS: [f64; 2] = [0.1, 0.0];
+const REPAIRS: [f64; 2] = [0.15, 0.0];
 
 /// A choice that samples may have a say in.
 pub(in crate::pipeline) struct Splitting<'a> {
@@ -56,16 +56,18 @@ impl Splitting<'_> {
     pub(in crate::pipeline) fn decide(&self) -> Result<(Decision, What)> {
         let What::Choose(choice) = &self.options.what else { return self.without_samples(&self.options.what) };
         let costs = self.options.allocate.by_error(&self.options.what, self.options.heal.how, self.data.basis());
-        let order = choice.ranking.criterion.is_measured() || (costs && self.ranks_by_data(choice));
-        if !costs && !order {
+        let criterion = if costs { self.criterion(choice) } else { choice.ranking.criterion };
+        let choice = Choice { ranking: Ranking { criterion, ..choice.ranking.clone() }, ..choice.clone() };
+        let asked = Asked { costs, order: criterion.is_measured() };
+        if !asked.costs && !asked.order {
             return self.without_samples(&self.options.what);
         }
-        match self.measured(choice, Asked { costs, order }) {
+        match self.measured(&choice, asked) {
             Err(e) if matches!(e.kind, ErrorKind::Runtime(_) | ErrorKind::Internal(_)) => {
-                self.instead(choice, Asked { costs, order }, &e.to_string())
+                self.instead(&choice, asked, &e.to_string())
             }
             // At one rate, so that the error says what stands in the way.
-            Err(e) if matches!(e.kind, ErrorKind::Unreachable { .. }) => self.without_samples(&unmeasured(choice)),
+            Err(e) if matches!(e.kind, ErrorKind::Unreachable { .. }) => self.without_samples(&unmeasured(&choice)),
             done => done,
         }
     }
@@ -81,11 +83,12 @@ impl Splitting<'_> {
         Ok((self.analysis.decide(self.coupling, what)?, what.clone()))
     }
 
-    /// Whether the criterion is left to the data.
-    fn ranks_by_data(&self, choice: &Choice) -> bool {
-        self.options.rank == Rank::Auto
-            && choice.ranking.criterion == Ranking::default().criterion
-            && !rank::is_normalized(&self.analysis.facts(), self.coupling)
+    /// The criterion where a budget is split by measured errors: that of the choice, or by default what suits the samples.
+    fn criterion(&self, choice: &Choice) -> &'static dyn Criterion {
+        let asked = choice.ranking.criterion;
+        let is_left = self.options.rank == Rank::Auto && asked == Ranking::default().criterion;
+        let suits = || rank::measured_on(self.data.basis(), &self.analysis.facts(), self.coupling);
+        is_left.then(suits).flatten().unwrap_or(asked)
     }
 
     fn measured(&self, choice: &Choice, asked: Asked) -> Result<(Decision, What)> {
@@ -140,9 +143,7 @@ impl Splitting<'_> {
         let heard = study.order(&groups, &|step| self.hears(step));
         let measured = |h: Heard| Measured { losses: h.losses, loudness: h.loudness };
         let measured = Arc::new(heard.into_iter().map(|h| h.map(measured)).collect());
-        let asked = choice.ranking.criterion;
-        let criterion = if asked.is_measured() { asked } else { MEASURED };
-        Ok(Ranking { criterion, measured, ..choice.ranking.clone() })
+        Ok(Ranking { measured, ..choice.ranking.clone() })
     }
 
     /// What each level costs, by the groups that it takes units from.
